@@ -1,0 +1,1 @@
+"""The embedded Orchestra: a server on loopback that answers the same API and runs graphs."""

@@ -1,0 +1,1 @@
+"""IPython and ipywidgets: the magics and the form, on top of the client."""

@@ -1,0 +1,34 @@
+"""Where this package keeps files: the journal of the client and the data of the embedded server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the folder for everything that is written to disk.
+
+    ``ORCHESTRA_HOME`` where it is set, else the platform's folder for user data. The folder need not exist.
+    """
+    chosen = os.environ.get("ORCHESTRA_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs  # noqa: PLC0415  (start-up of the extension stays light)
+
+    return Path(platformdirs.user_data_dir("orchestra_magic", appauthor=False))
+
+
+def private_folder(path: Path) -> Path:
+    """Make ``path`` a folder that only its owner can enter, and return it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def server_file() -> Path:
+    """Return the file in which a running embedded server says its address and token (mode 0600).
+
+    A JSON object: ``base_url`` (with ``/api/v1/workflow``), ``token``, ``pid``, ``version``, ``data``.
+    The client reads it and the server writes it: the two share nothing else.
+    """
+    return home() / "local" / "server.json"
