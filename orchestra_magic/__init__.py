@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .client.orchestra import Orchestra
-    from .client.records import Input, Step, Workflow
+    from .client.records import Input, Step
     from .client.run import Run
+    from .client.workflow import Workflow
     from .errors import (
         NotFound,
         OrchestraAuthError,
@@ -58,7 +59,7 @@ _HOMES = {
     "Orchestra": "client.orchestra",
     "Run": "client.run",
     "Step": "client.records",
-    "Workflow": "client.records",
+    "Workflow": "client.workflow",
 }
 
 
@@ -74,13 +75,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add the magics to ``shell``: what ``%load_ext orchestra_magic`` calls."""
-    from .notebook.extension import load  # noqa: PLC0415
+    from .notebook.extension import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take everything out of ``shell`` again: what ``%unload_ext orchestra_magic`` calls."""
-    from .notebook.extension import unload  # noqa: PLC0415
+    from .notebook.extension import unload
 
     unload(shell)

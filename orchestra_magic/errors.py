@@ -134,7 +134,17 @@ class NotFound(_AnswerError):  # noqa: N818  (the field's word, as in the API)
 
 
 class ServerError(_AnswerError):
-    """The server refused the request, failed, or gave an answer that cannot be read."""
+    """The server refused the request, failed, or gave an answer that cannot be read.
+
+    Attributes
+    ----------
+    retry_after : float or None
+        Seconds that the server asked to wait.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
 
 
 class _RunError(OrchestraError):
@@ -167,7 +177,9 @@ class RunUnconfirmed(OrchestraError):  # noqa: N818
     inputs : Mapping[str, Any]
         What was sent.
     sent_at : datetime
-        When, by the server's clock where it was known.
+        When, by this computer's clock.
+    key : str
+        The idempotency key that was sent.
     candidates : Sequence[Run]
         Runs that may be the one: none, or more than one.
     """
@@ -179,10 +191,12 @@ class RunUnconfirmed(OrchestraError):  # noqa: N818
         workflow_id: str,
         inputs: Mapping[str, Any],
         sent_at: datetime,
+        key: str,
         candidates: Sequence[Run] = (),
     ) -> None:
         super().__init__(message)
         self.workflow_id = workflow_id
         self.inputs = inputs
         self.sent_at = sent_at
+        self.key = key
         self.candidates = tuple(candidates)
