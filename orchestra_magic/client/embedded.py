@@ -1,0 +1,69 @@
+"""Find and start the embedded Orchestra, without importing it.
+
+The server says where it is in one file (:func:`orchestra_magic.paths.server_file`), and is started by its
+own command in a process of its own: client and server share nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from .. import paths
+from ..errors import OrchestraConfigError
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running embedded server: its base URL and the token that opens it."""
+
+    base_url: str
+    token: str = field(repr=False)
+
+
+def find() -> Server | None:
+    """Return the server that the server file names, or None where there is no such file.
+
+    The file outlives a server that was killed: whoever is refused there calls :func:`start`.
+    """
+    try:
+        said = json.loads(paths.server_file().read_text(encoding="utf-8"))
+        return Server(str(said["base_url"]).rstrip("/"), str(said["token"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def start(*, without: Collection[str] = ()) -> Server:
+    """Start the embedded server where none runs, wait until it answers, and return it.
+
+    Parameters
+    ----------
+    without : Collection[str]
+        Environment variables that it must not inherit: the keys of other servers.
+
+    Raises
+    ------
+    OrchestraConfigError
+        If it does not start, with what it said: most often that the extra ``[local]`` is not installed.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    command = [sys.executable, "-m", "orchestra_magic.local", "start", "--json"]
+    try:
+        done = subprocess.run(  # noqa: S603  (our own command)
+            command, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise OrchestraConfigError(
+            f"The embedded Orchestra did not answer within {START_SECONDS} s. `orchestra-local logs` says why."
+        ) from None
+    server = find()
+    if done.returncode or server is None:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        raise OrchestraConfigError(f"The embedded Orchestra did not start: {said[-1]}")
+    return server

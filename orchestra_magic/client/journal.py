@@ -1,0 +1,165 @@
+"""Every run that was started from this computer, so that none is lost with a kernel.
+
+One JSON line per event, appended and fsynced: ``intended`` before the POST, ``started`` after. It holds ids,
+the workflow, the address, the time and a digest of the inputs under a random key of this computer; never
+the inputs, never an API key. A disk that is full or read-only is a warning and never a failed run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .. import paths
+from .records import moment
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One start, as the journal has it.
+
+    ``run_id`` is None where the start was intended and its answer is not known.
+    """
+
+    key: str
+    base_url: str
+    workflow_id: str
+    digest: str
+    sent_at: datetime
+    run_id: str | None = None
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether it is not known what became of the start."""
+        return self.run_id is None
+
+
+def intended(key: str, *, base_url: str, workflow_id: str, inputs: Mapping[str, Any]) -> None:
+    """Note that a start is about to be sent. ``key`` is its idempotency key."""
+    said = {"base_url": base_url, "workflow_id": workflow_id, "digest": digest(inputs)}
+    _append({"event": "intended", "key": key, **said})
+
+
+def started(key: str, run_id: str) -> None:
+    """Note the run that a start became."""
+    _append({"event": "started", "key": key, "run_id": run_id})
+
+
+def dropped(key: str) -> None:
+    """Note that a start did not happen: it was refused, or never arrived."""
+    _append({"event": "dropped", "key": key})
+
+
+def entries() -> list[Entry]:
+    """Return all starts that happened or may have, oldest first."""
+    found: dict[str, Entry] = {}
+    for line in _lines():
+        key = str(line.get("key"))
+        if line.get("event") == "intended":
+            found[key] = Entry(
+                key,
+                str(line.get("base_url")),
+                str(line.get("workflow_id")),
+                str(line.get("digest")),
+                moment(line.get("time")) or datetime.fromtimestamp(0, timezone.utc),
+            )
+        elif line.get("event") == "dropped":
+            found.pop(key, None)
+        elif line.get("event") == "started" and key in found:
+            old = found[key]
+            found[key] = Entry(old.key, old.base_url, old.workflow_id, old.digest, old.sent_at, str(line["run_id"]))
+    return list(found.values())
+
+
+def run_ids() -> set[str]:
+    """Return the ids of all runs that the journal knows."""
+    return {entry.run_id for entry in entries() if entry.run_id is not None}
+
+
+def workflow_of(run_id: str, base_url: str) -> str | None:
+    """Return the workflow of a run that was started here, None where the journal does not know it."""
+    fitting = (entry for entry in entries() if entry.run_id == run_id and entry.base_url == base_url)
+    return next((entry.workflow_id for entry in fitting), None)
+
+
+def digest(inputs: Mapping[str, Any]) -> str:
+    """Return what tells equal inputs apart from others without saying anything of them."""
+    canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hmac.new(_secret(), canonical.encode(), hashlib.sha256).hexdigest()
+
+
+def _file() -> Path:
+    return paths.home() / "journal.jsonl"
+
+
+def _secret() -> bytes:
+    """Return this computer's random key, made at first use."""
+    place = paths.home() / "journal.key"
+    try:
+        return place.read_bytes()
+    except OSError:
+        pass
+    fresh = secrets.token_bytes(32)
+    try:
+        paths.private_folder(place.parent)
+        # Written beside and linked into place: of two kernels at once, one wins and both read the same.
+        draft = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_bytes(fresh)
+        try:
+            os.link(draft, place)
+        except FileExistsError:
+            fresh = place.read_bytes()
+        finally:
+            draft.unlink()
+    except OSError as error:
+        _warn(error)
+    return fresh
+
+
+def _append(event: dict[str, Any]) -> None:
+    event = {"v": 1, "time": datetime.now(timezone.utc).isoformat(), **event}
+    line = json.dumps(event, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    try:
+        paths.private_folder(_file().parent)
+        handle = os.open(_file(), os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(handle, "r+b", buffering=0) as file:  # one write with O_APPEND: kernels do not tear lines
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line  # a line torn by a crash must not swallow this one
+            file.write(line)
+            os.fsync(handle)
+    except OSError as error:
+        _warn(error)
+
+
+def _lines() -> Iterator[dict[str, Any]]:
+    try:
+        text = _file().read_bytes()
+    except OSError:
+        return
+    for line in text.split(b"\n"):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # torn, or of a later version
+        if isinstance(event, dict):
+            yield event
+
+
+def _warn(error: OSError) -> None:
+    warnings.warn(
+        f"The journal of runs cannot be written ({error.strerror or error}): note the run id yourself, since this "
+        f"computer will not remember it. Make {paths.home()} writable, or set ORCHESTRA_HOME to a folder that is.",
+        stacklevel=2,
+    )

@@ -1,0 +1,76 @@
+"""Lists that show themselves as tables and turn into DataFrames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..views.table import Table
+    from .records import Step
+    from .run import Run
+    from .workflow import Workflow
+
+
+class _Listing:
+    """What the lists share: text, HTML and a DataFrame from the same rows."""
+
+    def _table(self) -> Table:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        table = self._table()
+        return {"text/plain": table.text(), "text/html": table.html()}
+
+
+class Workflows(_Listing, list["Workflow"]):
+    """Workflows, as the server lists them."""
+
+    def _table(self) -> Table:
+        from ..views import listings  # drawn only when looked at
+
+        return listings.workflows(self)
+
+
+class Runs(_Listing, list["Run"]):
+    """Runs, newest first."""
+
+    def _table(self) -> Table:
+        from ..views import listings
+
+        return listings.runs([(run.latest, run.workflow_id) for run in self])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame with one row per run: id, status, times, duration (s), error, inputs, outputs."""
+        import pandas as pd  # only for those who have it
+
+        states = [run.latest for run in self]
+        columns = ("id", "status", "started_at", "ended_at", "duration", "error", "inputs", "outputs")
+        return pd.DataFrame({name: [getattr(state, name) for state in states] for name in columns})
+
+
+class Steps(_Listing, list["Step"]):
+    """The steps of a run, in the order in which they began."""
+
+    def _table(self) -> Table:
+        from ..views import listings
+
+        return listings.steps(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a DataFrame with one row per step: node, status, times, duration (s), tokens, error, in- and outputs."""
+        import pandas as pd
+
+        columns = (
+            "node",
+            "status",
+            "started_at",
+            "ended_at",
+            "duration",
+            "tokens",
+            "error",
+            "inputs",
+            "outputs",
+        )
+        return pd.DataFrame({name: [getattr(step, name) for step in self] for name in columns})

@@ -1,0 +1,309 @@
+"""The facade: everything that a notebook or a script does with workflows."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFound, OrchestraError, OrchestraUsageError, RunUnconfirmed, ServerError
+from . import api, discovery, journal, records, settings
+from .answers import Answer, AnswerLostError
+from .catalog import Catalog
+from .keys import Key
+from .listing import Runs, Workflows
+from .reconcile import reconcile
+from .records import Input, RunState
+from .run import Run
+from .values import check_inputs
+from .workflow import Workflow, workflow
+
+if TYPE_CHECKING:
+    from ..notebook.form import Form
+    from .diagram import Diagram
+
+
+class Orchestra:
+    """An Orchestra server: hosted, your own, or the embedded one.
+
+    Parameters
+    ----------
+    base_url : str, optional
+        The address up to ``/api/v1/workflow``, or ``"local"`` for the embedded Orchestra, which is started
+        when it does not run. Without it: what the notebook chose, else ``ORCHESTRA_BASE_URL``, else the
+        hosted service.
+    api_key : str, optional
+        The key for this address. Without it: ``ORCHESTRA_API_KEY``, else the system keyring.
+
+    Raises
+    ------
+    OrchestraConfigError
+        If the address is none that a key may be sent to. A missing key is an error at the first request.
+
+    Examples
+    --------
+    >>> from orchestra_magic import Orchestra
+    >>> orchestra = Orchestra("local")
+    >>> orchestra.execute("hello", {"name": "Ada"}).wait().outputs  # doctest: +SKIP
+    """
+
+    def __init__(self, base_url: str | None = None, api_key: str | None = None) -> None:
+        # A key that is given here belongs to the address of this moment, and follows no later choice.
+        self._base_url = base_url if api_key is None else settings.address(base_url)
+        self._key = None if api_key is None else Key(api_key)
+        self._catalog = Catalog(self.workflows)
+
+    @property
+    def base_url(self) -> str:
+        """The address in use, ``"local"`` for the embedded Orchestra."""
+        return settings.address(self._base_url)
+
+    def workflows(self) -> list[Workflow]:
+        """Return all workflows.
+
+        Raises
+        ------
+        OrchestraConfigError, OrchestraConnectionError, OrchestraAuthError, ServerError
+        """
+        answer = self.ask(api.workflows())
+        if not isinstance(answer.data, list):
+            raise ServerError(f"{self.base_url} answered the list of workflows with something that is no list.")
+        found = Workflows(workflow(item, self._seen_inputs) for item in answer.data if isinstance(item, Mapping))
+        self._catalog.put(found, self.base_url)
+        return found
+
+    def workflow(self, name: str | Workflow) -> Workflow:
+        """Return one workflow by its id or its unique name.
+
+        Raises
+        ------
+        NotFound, OrchestraUsageError
+            If none or several fit.
+        """
+        if isinstance(name, Workflow):
+            return name
+        listed = {each.id: each for each in self._catalog.current(self.base_url)}
+        workflow_id = self._catalog.resolve(name, self.base_url)
+        if workflow_id not in listed:
+            raise NotFound(f"No workflow has the id {name!r}. `%orchestra_workflows` lists what there is.", status=404)
+        return listed[workflow_id]
+
+    def known(self, workflow_id: str) -> Workflow | None:
+        """Return a workflow as it was last listed, without asking the server."""
+        cached = self._catalog.cached(self.base_url)
+        return next((each for each in cached if each.id == workflow_id), None)
+
+    def execute(self, workflow: str | Workflow, inputs: Mapping[str, Any] | None = None) -> Run:
+        """Start a run.
+
+        Parameters
+        ----------
+        workflow : str or Workflow
+            Its id, or its name where exactly one workflow has it.
+        inputs : Mapping, optional
+            Input names and values. Numpy, pandas, dataclasses and the like become JSON, or are refused.
+
+        Returns
+        -------
+        Run
+            At once: the run goes on in the background.
+
+        Raises
+        ------
+        OrchestraInputError
+            If a value cannot be sent; nothing was sent.
+        OrchestraConnectionError
+            If the server was not reached; nothing was started.
+        OrchestraAuthError, NotFound, ServerError
+            If the server refused.
+        RunUnconfirmed
+            If the answer was lost and the history does not say what became of the start. It is never sent twice.
+
+        Examples
+        --------
+        >>> run = orchestra.execute("workflow-id", {"prompt": "hello"})  # doctest: +SKIP
+        """
+        values = check_inputs({} if inputs is None else inputs)
+        workflow_id = self.resolve(workflow)
+        key = str(uuid.uuid4())
+        endpoint = settings.resolve(self._base_url, self._key)
+        journal.intended(key, base_url=self.base_url, workflow_id=workflow_id, inputs=values)
+        sent_at = datetime.now(timezone.utc)
+        from . import transport  # requests is loaded when something is sent
+
+        try:
+            answer = transport.send(api.execute(workflow_id, values, idempotency_key=key), endpoint)
+        except AnswerLostError as lost:
+            why = str(lost)
+        except OrchestraError:
+            journal.dropped(key)
+            raise
+        except KeyboardInterrupt:
+            raise RunUnconfirmed(
+                "Interrupted while the run was being started: it may go on. `orchestra.reconcile(error)` looks for it.",
+                workflow_id=workflow_id, inputs=values, sent_at=sent_at, key=key,
+            ) from None  # fmt: skip
+        else:
+            run_id = answer.data.get("run_id") if isinstance(answer.data, Mapping) else None
+            if run_id:
+                journal.started(key, str(run_id))
+                state = RunState(str(run_id), "queued", inputs=values)
+                return Run(self, str(run_id), workflow_id, state=state, just_started=True)
+            why = "The server answered without a run id."
+        return reconcile(self, workflow_id, values, key=key, sent_at=sent_at, why=why)
+
+    def reconcile(self, unconfirmed: RunUnconfirmed) -> Run:
+        """Look once more for a run whose start was not confirmed.
+
+        Raises
+        ------
+        RunUnconfirmed
+            If it is still not known.
+        """
+        lost = unconfirmed
+        return reconcile(
+            self,
+            lost.workflow_id,
+            lost.inputs,
+            key=lost.key,
+            sent_at=lost.sent_at,
+            why="The answer was lost.",
+        )
+
+    def run(self, run_id: str, *, workflow: str | Workflow | None = None) -> Run:
+        """Return the handle of a run again, at any time and anywhere.
+
+        Parameters
+        ----------
+        run_id : str
+        workflow : str or Workflow, optional
+            The run's workflow. Without it the journal of this computer is asked, then each workflow once.
+
+        Raises
+        ------
+        NotFound
+            If no workflow has this run.
+        """
+        if workflow is not None:
+            return Run(self, run_id, self.resolve(workflow))
+        journaled = journal.workflow_of(run_id, self.base_url)
+        if journaled is not None:
+            return Run(self, run_id, journaled)
+        for each in self._catalog.current(self.base_url):
+            run = Run(self, run_id, each.id)
+            try:
+                run.refresh()
+            except (NotFound, ServerError):
+                continue
+            if run.latest.started_at or run.latest.status != "unknown":
+                return run
+        raise NotFound(
+            f"No workflow has a run {run_id}. If its workflow is not listed any more, name it by --workflow.",
+            status=404,
+        )
+
+    def history(self, workflow: str | Workflow, *, limit: int = 100, offset: int = 0) -> list[Run]:
+        """Return the runs of a workflow, newest first.
+
+        Parameters
+        ----------
+        workflow : str or Workflow
+        limit, offset : int
+            How many runs, and how many newer ones to pass over.
+        """
+        workflow_id = self.resolve(workflow)
+        answer = self.ask(api.history(workflow_id, limit=limit, offset=offset))
+        return Runs(Run(self, state.id, workflow_id, state=state) for state in records.run_states(answer.data))
+
+    def runs(self) -> list[Run]:
+        """Return the runs that this computer started on this server, newest first, as the journal has them."""
+        entries = [entry for entry in journal.entries() if entry.base_url == self.base_url and entry.run_id]
+        return Runs(Run(self, str(entry.run_id), entry.workflow_id) for entry in reversed(entries))
+
+    def diagram(self, workflow: str | Workflow) -> Diagram:
+        """Return the picture of a workflow: ``.mermaid``, ``.svg``, ``.save(path)``."""
+        from .diagram import Diagram  # drawn only when asked for
+
+        workflow_id = self.resolve(workflow)
+        answer = self.ask(api.diagram(workflow_id))
+        said = answer.data.get("diagram") if isinstance(answer.data, Mapping) else None
+        mermaid = said if isinstance(said, str) else ""
+        listed = self.known(workflow_id)
+        if listed is not None and listed.graph.get("nodes"):
+            return Diagram.from_graph(listed.graph, mermaid)
+        return Diagram.from_mermaid(mermaid)
+
+    def upload(self, graph: Mapping[str, Any], *, name: str | None = None, trusted: bool = True) -> Workflow:
+        """Give the server a new workflow, and return it as listed.
+
+        Parameters
+        ----------
+        graph : Mapping
+            The workflow JSON.
+        name : str, optional
+        trusted : bool
+            Whether its code nodes may run as you. Say False for a graph that you did not write.
+
+        Raises
+        ------
+        ServerError
+            If the graph has faults (all are named), or the server takes no uploads.
+        """
+        answer = self.ask(api.upload(graph, name=name, trusted=trusted))
+        self._catalog.forget()
+        return workflow(answer.data if isinstance(answer.data, Mapping) else {}, self._seen_inputs)
+
+    def cancel(self, run: Run) -> None:
+        """Ask the server to stop a run.
+
+        Raises
+        ------
+        OrchestraUsageError
+            If the server has no way to cancel.
+        """
+        try:
+            self.ask(api.cancel(run.workflow_id, run.id))
+        except NotFound:
+            raise OrchestraUsageError(
+                f"This server cannot cancel runs; run {run.short_id} goes on. Stop waiting for it instead."
+            ) from None
+
+    def form(self, workflow: str | Workflow, **options: Any) -> Form:
+        """Show the inputs of a workflow as a form, in a notebook.
+
+        Raises
+        ------
+        OrchestraUsageError
+            Where there is no notebook to show it in.
+        """
+        from ..notebook.form import form  # the one way up: only for those who call it
+
+        return form(self, workflow, **options)
+
+    def resolve(self, workflow: str | Workflow) -> str:
+        """Return the id of a workflow that is given by id, unique name or as an object."""
+        return workflow.id if isinstance(workflow, Workflow) else self._catalog.resolve(workflow, self.base_url)
+
+    def ask(self, request: api.Request, *, patience: float | None = None) -> Answer:
+        """Send a request that starts nothing, waiting ``patience`` seconds at most where that is given."""
+        from . import transport  # requests is loaded when something is sent
+
+        endpoint = settings.resolve(self._base_url, self._key)
+        if patience is not None:
+            endpoint = dataclasses.replace(endpoint, connect_timeout=patience, read_timeout=patience)
+        return transport.send(request, endpoint)
+
+    def _seen_inputs(self, workflow_id: str) -> tuple[Input, ...]:
+        return discovery.from_history(run.latest.inputs for run in self.history(workflow_id, limit=20))
+
+    def __repr__(self) -> str:
+        return f"Orchestra({self.base_url!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A key stays in its process: the other side finds its own by the ladder.
+        return {"base_url": self._base_url}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["base_url"])  # type: ignore[misc]

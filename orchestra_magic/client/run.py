@@ -1,0 +1,326 @@
+"""The handle of a run: the same object from the magic, the form and the functions, now or a week later."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotFound, OrchestraError, RunDetached, RunFailed, RunTimeout
+from . import api, records, schedule
+from .listing import Steps
+from .records import RunState, Step
+
+if TYPE_CHECKING:
+    from .orchestra import Orchestra
+
+FRESH_SECONDS = 1.0
+"""``run.status`` of a run that goes on is never older than this, so that a loop over it ends."""
+
+
+class Run:
+    """One run of a workflow.
+
+    Made by :meth:`Orchestra.execute <orchestra_magic.client.orchestra.Orchestra.execute>`, and again at any
+    time by :meth:`Orchestra.run <orchestra_magic.client.orchestra.Orchestra.run>`. What the server knows of
+    it is loaded when it is first asked for, and looked up anew while the run goes on.
+
+    Attributes
+    ----------
+    id, workflow_id : str
+    note : str
+        How this handle came about, where that was unusual.
+    trouble : str or None
+        Why the last look in the background failed, where it did: what is known may be old.
+
+    Examples
+    --------
+    >>> run = orchestra.execute("workflow-id", {"prompt": "hello"})  # doctest: +SKIP
+    >>> run.wait().outputs  # doctest: +SKIP
+    'Hello! How can I help?'
+    """
+
+    def __init__(
+        self,
+        orchestra: Orchestra,
+        run_id: str,
+        workflow_id: str,
+        *,
+        state: RunState | None = None,
+        just_started: bool = False,
+        note: str = "",
+    ) -> None:
+        self.id = run_id
+        self.workflow_id = workflow_id
+        self.note = note
+        self.trouble: str | None = None
+        self.orchestra = orchestra
+        self._state = state
+        self._looked = time.monotonic() if state and not just_started else float("-inf")
+        self._born = time.monotonic() if just_started else None
+        self._etag: str | None = None
+        self._steps: list[Step] | None = None
+        self._hushed = False
+        self._lock = threading.Lock()
+
+    @property
+    def short_id(self) -> str:
+        """The first 8 characters of the id."""
+        return self.id[:8]
+
+    @property
+    def known_steps(self) -> list[Step] | None:
+        """The steps as last fetched, without asking the server."""
+        return self._steps
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since this process started the run, None where another did."""
+        return None if self._born is None else time.monotonic() - self._born
+
+    @property
+    def latest(self) -> RunState:
+        """What is known without asking the server."""
+        return self._state or RunState(self.id, "unknown")
+
+    @property
+    def state(self) -> RunState:
+        """What the server knows, at most a second old while the run goes on.
+
+        Raises
+        ------
+        NotFound, OrchestraAuthError, OrchestraConnectionError, ServerError
+        """
+        if not self.latest.finished and time.monotonic() - self._looked > FRESH_SECONDS:
+            self.refresh()
+        return self.latest
+
+    @property
+    def status(self) -> str:
+        """The status in lower case, as the server has it."""
+        return self.state.status
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        return self.state.finished
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """What the run was started with."""
+        return self.state.inputs
+
+    @property
+    def outputs(self) -> Any:
+        """The output that the workflow selects: any JSON value."""
+        return self.state.outputs
+
+    @property
+    def all_outputs(self) -> Mapping[str, Any]:
+        """Every node's output, and the inputs."""
+        return self.state.all_outputs
+
+    @property
+    def error(self) -> str | None:
+        """What the server says went wrong."""
+        return self.state.error
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the run began, in UTC, by the server's clock."""
+        return self.state.started_at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the run ended, in UTC, by the server's clock."""
+        return self.state.ended_at
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end, None while the run goes on."""
+        return self.state.duration
+
+    def steps(self) -> list[Step]:
+        """Return the nodes that ran so far, in the order in which they began.
+
+        Raises
+        ------
+        NotFound, OrchestraAuthError, OrchestraConnectionError, ServerError
+        """
+        if self._steps is not None:
+            return self._steps
+        over = self.latest.finished
+        found = Steps(records.steps(self.orchestra.ask(api.steps(self.workflow_id, self.id)).data))
+        if over:
+            self._steps = found
+        return found
+
+    def refresh(self) -> Run:
+        """Ask the server for the state now, and return this run."""
+        self.look()
+        return self
+
+    def look(self, hold: float = 0.0) -> bool:
+        """Ask for the state once; a server that can holds its answer up to ``hold`` s until something changes.
+
+        Returns whether the server did hold it, so that the next look need not wait.
+        """
+        request = api.run(self.workflow_id, self.id, wait=hold, etag=self._etag)
+        try:
+            answer = self.orchestra.ask(request)
+        except NotFound:
+            if self._born is None or time.monotonic() - self._born > schedule.GRACE:
+                raise
+            self._looked = time.monotonic()
+            return False
+        state = records.run_state(answer.data, self.id) if answer.status != 304 else None
+        with self._lock:
+            self._looked = time.monotonic()
+            # A run does not come back to life: an answer that was long under way must not undo its end.
+            if state is not None and not self.latest.finished:
+                self._state = state
+                self._etag = answer.headers.get("etag")
+        return "preference-applied" in answer.headers
+
+    def learn(self, state: RunState) -> None:
+        """Take a state that came another way, such as by a history of many runs."""
+        with self._lock:
+            self._looked = time.monotonic()
+            if not self.latest.finished:
+                self._state = state
+
+    def wait(self, timeout: float | None = None, *, check: bool = True) -> Run:
+        """Wait until the run is over, and return it.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+        check : bool
+            Raise if the run did not go well.
+
+        Raises
+        ------
+        RunFailed
+            If it ended as failed or cancelled, unless ``check=False``.
+        RunTimeout
+            If it is not over after ``timeout`` seconds. It goes on.
+        RunDetached
+            If the wait is interrupted. It goes on.
+        NotFound, OrchestraAuthError
+            If the server does not know the run, or refuses the key.
+        """
+        try:
+            self._follow(timeout)
+        except KeyboardInterrupt:
+            raise RunDetached(self._goes_on("Stopped waiting"), self) from None
+        return self.checked() if check else self
+
+    def _follow(self, timeout: float | None) -> None:
+        begun = time.monotonic()
+        born = self._born or begun
+        pace = schedule.Pace()
+        quiet = threading.Event()  # interruptible on every system, unlike time.sleep in a thread
+        while not self.latest.finished:
+            left = float("inf") if timeout is None else timeout - (time.monotonic() - begun)
+            if left <= 0:
+                raise RunTimeout(self._goes_on(f"Not over after {timeout:g} s"), self)
+            failure, held = None, False
+            try:
+                held = self.look(hold=min(schedule.HOLD, left))
+            except OrchestraError as error:
+                if not schedule.passing(error):
+                    raise
+                failure = error
+            pace.age = time.monotonic() - born
+            pause = pace.after(failure)
+            if not (held or self.latest.finished):
+                quiet.wait(min(pause, max(0.0, left)))
+        self.remember()
+
+    def remember(self) -> None:
+        """Fetch the steps of a run that is over, so that looking at it later costs nothing."""
+        with contextlib.suppress(OrchestraError):  # the card can do without
+            self.steps()
+
+    def checked(self) -> Run:
+        """Return this run, or raise :class:`RunFailed` if it is over and did not go well."""
+        state = self.latest
+        if state.finished and not state.succeeded:
+            said = f": {state.error}" if state.error else "."
+            look = f"`%orchestra_steps {self.id} --workflow {self.workflow_id}` shows each step."
+            raise RunFailed(f"Run {self.short_id} ended as {state.status}{said} {look}", self)
+        return self
+
+    def _goes_on(self, what: str) -> str:
+        return f"{what}; run {self.short_id} goes on. Come back to it with `{self.reattach}`."
+
+    @property
+    def reattach(self) -> str:
+        """The line that gives this run again, in any notebook."""
+        return f"%orchestra_run {self.id} --workflow {self.workflow_id}"
+
+    def cancel(self) -> Run:
+        """Ask the server to stop the run.
+
+        Raises
+        ------
+        OrchestraUsageError
+            If the server has no way to cancel.
+        """
+        self.orchestra.cancel(self)
+        self._looked = float("-inf")
+        return self
+
+    def on_change(self, callback: Callable[[Run], None]) -> Callable[[], None]:
+        """Call ``callback`` from the watcher's thread at every change; return what ends that."""
+        from .watcher import watcher  # no thread before it is needed
+
+        return watcher.watch(self, callback)
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return self._over().__await__()
+
+    async def _over(self) -> Run:
+        over = threading.Event()
+        stop = self.on_change(lambda run: over.set() if run.latest.finished else None)
+        try:
+            while not (over.is_set() or self.latest.finished):  # noqa: ASYNC110
+                # Short sleeps: an interrupt reaches a coroutine only when its loop wakes.
+                await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            raise RunDetached(self._goes_on("Stopped waiting"), self) from None
+        finally:
+            stop()
+        return self.checked()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and (other.id, other.workflow_id) == (self.id, self.workflow_id)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.workflow_id))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.short_id} {self.latest.status}>"
+
+    def hush(self) -> Run:
+        """Skip exactly the next display of this run: it has just been shown, or was not to be."""
+        self._hushed = True
+        return self
+
+    def _ipython_display_(self) -> None:
+        # IPython takes NotImplementedError for "ask the mimebundle", and anything else for "shown".
+        if not self._hushed:
+            raise NotImplementedError
+        self._hushed = False
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        from ..views import card  # drawn only when looked at
+        from .snapshot import snapshot
+
+        seen = snapshot(self)
+        return {"text/plain": card.text(seen), "text/html": card.html(seen)}

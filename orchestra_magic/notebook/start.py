@@ -1,0 +1,54 @@
+"""From options and inputs to a run: bind the names, wait if that was asked for."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..client import checks
+from ..errors import OrchestraInputError, OrchestraUsageError
+from . import namespace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..client.orchestra import Orchestra
+    from ..client.run import Run
+
+
+def names_checked(options: argparse.Namespace) -> None:
+    """Raise if a name that a run is to be bound to is none. Nothing was sent yet."""
+    given = {"--run-id": options.run_id, "--out": options.out, "--outputs": options.outputs}
+    taken: dict[str, str] = {}
+    for option, name in given.items():
+        if name is None:
+            continue
+        namespace.checked(name, option)
+        if name in taken:
+            raise OrchestraUsageError(f"{taken[name]} and {option} both bind {name}. Give two names; nothing was sent.")
+        taken[name] = option
+
+
+def inputs_checked(orchestra: Orchestra, workflow_id: str, inputs: Mapping[str, Any], *, strict: bool) -> None:
+    """Warn of inputs that are missing or misspelt, or raise with ``strict``."""
+    workflow = orchestra.workflow(workflow_id) if strict else orchestra.known(workflow_id)
+    faults = [] if workflow is None else checks.faults(workflow.named_inputs, inputs)
+    if faults and strict:
+        raise OrchestraInputError(f"{' '.join(faults)} Nothing was sent.")
+    for fault in faults:
+        warnings.warn(f"{fault} It was sent as it is; --strict stops at this.", stacklevel=2)
+
+
+def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run) -> Run:
+    """Bind the names that the options ask for, wait where they ask for that, and return the run.
+
+    The names are bound first: a run that was paid for is never out of reach, even if the wait fails.
+    """
+    namespace.bind(shell, {options.run_id: run.id} | ({options.out: run} if options.out else {}))
+    if options.wait or options.outputs:
+        run.wait(options.timeout)
+    if options.outputs:
+        namespace.bind(shell, {options.outputs: run.outputs})
+    return run.hush() if options.quiet else run

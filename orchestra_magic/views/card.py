@@ -1,0 +1,105 @@
+"""The card of a run: one block that says everything, as text and as HTML.
+
+It is saved with the notebook and must be whole by itself: no script, no style block, no address, no widget.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import diagram, value
+from .table import Table
+from .words import MARKS, clean, escape, line, mark, results, seconds
+
+if TYPE_CHECKING:
+    from ..client.records import Step
+    from ..client.snapshot import Snapshot
+
+# Pills bring their own ground, so that they read the same in a light and a dark theme.
+_GOOD, _BAD, _BUSY, _PLAIN = (
+    "#0b5a28;background:#dff3e4",
+    "#8a1212;background:#fde4e4",
+    "#0b4a8a;background:#e1eefc",
+    "#3c3c3c;background:#ececec",
+)
+_COLOURS = {"✔": _GOOD, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
+
+
+def text(seen: Snapshot) -> str:
+    """Return the card for a terminal, with the same data as :func:`html`."""
+    state = seen.state
+    lines = [" · ".join([mark(state.status), *_headline(seen)])]
+    lines += [f"  {clean(sentence)}" for sentence in (seen.note, seen.trouble) if sentence]
+    if state.error:
+        lines += ["  error:", *("    " + each for each in clean(state.error).split("\n"))]
+    if state.finished and not (state.error and state.outputs is None):
+        lines += ["  outputs:", value.text(state.outputs, "    ")]
+    if seen.steps:
+        lines += ["  steps:", *("    " + each for each in _steps_table(seen).text().split("\n"))]
+    return "\n".join([*lines, f"  {clean(seen.reattach)}"])
+
+
+def html(seen: Snapshot) -> str:
+    """Return the card as HTML."""
+    state = seen.state
+    rest = " · ".join(escape(part) for part in _headline(seen))
+    parts = [f"<p>{pill(state.status)} {rest}</p>"]
+    parts += [f"<p>{escape(sentence)}</p>" for sentence in (seen.note, seen.trouble) if sentence]
+    if state.error:
+        parts.append(f"<p><b>Error</b></p>{value.html(state.error)}")
+    if seen.graph:
+        picture = diagram.from_graph(seen.graph)
+        parts.append(diagram.img(picture, node_statuses(seen)))
+    if state.finished and not (state.error and state.outputs is None):
+        parts.append(f"<p><b>Outputs</b></p>{value.html(state.outputs)}")
+    if seen.steps:
+        inner = "".join(_step(step) for step in seen.steps)
+        total = "1 step" if len(seen.steps) == 1 else f"{len(seen.steps)} steps"
+        parts.append(f"<details><summary>{total}</summary>{inner}</details>")
+    parts.append(f"<p><small>Come back to this run: <code>{escape(seen.reattach)}</code></small></p>")
+    return f"<div>{''.join(parts)}</div>"
+
+
+def pill(status: str) -> str:
+    """Return a status as HTML: mark, word and colour."""
+    colour = _COLOURS.get(MARKS.get(status, ""), _PLAIN)
+    return f'<b style="color:{colour};padding:1px 7px;border-radius:9px">{escape(mark(status))}</b>'
+
+
+def node_statuses(seen: Snapshot) -> dict[str, str]:
+    """Return the status of each node that has one; the last pass of a loop speaks for its node."""
+    found = {step.node.split("#")[0]: step.status for step in seen.steps}
+    if seen.state.finished:
+        found |= {name: "skipped" for name in _names(seen) if seen.steps and name not in found}
+    return found
+
+
+def _names(seen: Snapshot) -> list[str]:
+    nodes = seen.graph.get("nodes")
+    return [str(name) for name in nodes] if isinstance(nodes, dict) else []
+
+
+def _headline(seen: Snapshot) -> list[str]:
+    duration = seen.state.duration if seen.state.finished else seen.age
+    name = seen.workflow_name or seen.workflow_id
+    return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration)) if part]
+
+
+def _steps_table(seen: Snapshot) -> Table:
+    rows = [[step.node, mark(step.status), seconds(step.duration), line(_last_word(step), 60)] for step in seen.steps]
+    return Table(["node", "status", "time", "outputs"], rows)
+
+
+def _last_word(step: Step) -> object:
+    return step.error or results(step.outputs)
+
+
+def _step(step: Step) -> str:
+    facts = " · ".join(
+        part for part in (seconds(step.duration), f"{step.tokens} tokens" if step.tokens else "") if part
+    )
+    parts = [f"<summary><b>{escape(step.node)}</b> {pill(step.status)} {escape(facts)}</summary>"]
+    if step.error:
+        parts.append(f"<p>Error</p>{value.html(step.error)}")
+    parts.append(f"<p>Inputs</p>{value.html(step.inputs)}<p>Outputs</p>{value.html(step.outputs)}")
+    return f"<details>{''.join(parts)}</details>"

@@ -1,0 +1,51 @@
+"""A table as text and as HTML, from the same rows."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .words import clean, escape
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headers; ``empty`` is said where there are no rows."""
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    empty: str = "Nothing here."
+    caption: str = ""
+
+    def text(self) -> str:
+        """Return the table in aligned columns."""
+        if not self.rows:
+            return self.empty
+        lines = [[" ".join(clean(cell).split()) for cell in row] for row in (self.headers, *self.rows)]
+        widths = [max(width(row[i]) for row in lines) for i in range(len(self.headers))]
+        laid = [
+            "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
+            for row in lines
+        ]
+        rule = "  ".join("─" * wide for wide in widths)
+        return "\n".join([laid[0].rstrip(), rule, *(each.rstrip() for each in laid[1:])])
+
+    def html(self) -> str:
+        """Return the table as HTML: headers, cells, nothing that needs a style."""
+        if not self.rows:
+            return f"<p>{escape(self.empty)}</p>"
+        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
+        head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in self.headers)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def width(text: str) -> int:
+    """Return the columns that ``text`` takes in a terminal."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    thin = sum(unicodedata.combining(c) != 0 for c in text)
+    return len(text) + wide - thin

@@ -1,0 +1,96 @@
+"""A JSON value as text and as HTML: text as text, rows as a table, objects as a tree, long ones cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .table import Table
+from .words import dump, escape, line, results
+
+LONG = 2_000
+"""Characters shown at first; the rest stands behind "all"."""
+ROWS = 20
+"""Rows or members shown at first."""
+MOST = 100_000
+"""Characters that a saved card holds of one value; the run itself has the rest."""
+
+
+def text(value: Any, indent: str = "") -> str:
+    """Return a value for a terminal, indented, cut where it is long."""
+    value = results(value)
+    table = _table(value)
+    if table is not None:
+        shown = table.text()
+    elif isinstance(value, str):
+        shown = "\n".join(line(each, LONG) for each in value.split("\n"))
+    else:
+        shown = dump(value) if len(dump(value)) <= 100 else dump(value, indent=2)
+    if len(shown) > LONG:
+        shown = f"{shown[:LONG].rstrip()}\n… {len(shown) - LONG:,} more characters"
+    return "\n".join(indent + each for each in shown.split("\n"))
+
+
+def html(value: Any) -> str:
+    """Return a value as HTML; all server text in it is escaped."""
+    value = results(value)
+    if isinstance(value, str):
+        return _long_text(value)
+    table = _table(value)
+    if table is not None:
+        return table.html() + _all(value, len(value) > ROWS)
+    if isinstance(value, Mapping) and value:
+        return _tree(value)
+    return _long_text(dump(value, indent=2 if isinstance(value, list) else None))
+
+
+def _tree(value: Mapping[str, Any]) -> str:
+    """Return an object as a table of its members; what is itself large folds away."""
+    rows = []
+    for name, member in list(value.items())[:ROWS]:
+        inner = results(member)
+        large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100
+        shown = (
+            f"<details><summary>{escape(line(inner, 60))}</summary>{html(inner)}</details>" if large else html(inner)
+        )
+        rows.append(
+            f'<tr><th scope="row" style="text-align:left">{escape(str(name))}</th><td style="text-align:left">{shown}</td></tr>'
+        )
+    return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
+
+
+def _table(value: Any) -> Table | None:
+    """Return a list of flat objects as a table, None for any other value."""
+    if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) for row in value):
+        return None
+    names = list(dict.fromkeys(name for row in value[:ROWS] for name in row))
+    if (
+        not names
+        or len(names) > ROWS
+        or any(isinstance(cell, Mapping | list) for row in value for cell in row.values())
+    ):
+        return None
+    rows = [[_cell(row.get(name, "")) for name in names] for row in value[:ROWS]]
+    if len(value) > ROWS:
+        rows.append([f"… {len(value) - ROWS} more", *[""] * (len(names) - 1)])
+    return Table([str(name) for name in names], rows)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else line(value)
+
+
+def _long_text(value: str) -> str:
+    if len(value) <= LONG:
+        return _pre(value)
+    kept = value[:MOST]
+    more = "" if len(kept) == len(value) else f" (the first {MOST:,} characters)"
+    return f"{_pre(value[:LONG] + '…')}<details><summary>All {len(value):,} characters{more}</summary>{_pre(kept)}</details>"
+
+
+def _all(value: Mapping[str, Any] | Sequence[Any], cut: bool) -> str:
+    return f"<details><summary>All {len(value)}</summary>{_pre(dump(value, indent=2)[:MOST])}</details>" if cut else ""
+
+
+def _pre(value: str) -> str:
+    return f'<pre style="white-space:pre-wrap;margin:0">{escape(value)}</pre>'

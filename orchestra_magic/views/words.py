@@ -1,0 +1,118 @@
+"""The words that all views share: clean text, short values, durations, status marks."""
+
+from __future__ import annotations
+
+import html
+import json
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+MARKS = {
+    "queued": "○",
+    "running": "◐",
+    "completed": "✔",
+    "success": "✔",
+    "succeeded": "✔",
+    "failed": "✘",
+    "error": "✘",
+    "errored": "✘",
+    "cancelled": "■",
+    "canceled": "■",
+    "timeout": "✘",
+    "timed_out": "✘",
+    "stopped": "■",
+    "aborted": "■",
+}
+UNKNOWN_MARK = "·"
+
+_KEPT = {"\n", "\t"}
+
+
+def clean(text: str) -> str:
+    r"""Return ``text`` with control, bidirectional and other invisible characters made visible.
+
+    What a server says must not reorder a line, move a cursor or hide.
+
+    Examples
+    --------
+    >>> clean("a\x1b[2Jb")
+    'a␛[2Jb'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(c) for c in text)
+
+
+def _visible(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if character == "\u200d":  # joins emoji
+        return character
+    return f"<U+{code:04X}>"
+
+
+def escape(text: str) -> str:
+    """Return server text as HTML that shows it and does nothing else."""
+    return html.escape(clean(text), quote=True)
+
+
+def line(value: Any, limit: int = 80) -> str:
+    """Return any JSON value in one short line: text as it is, the rest as JSON.
+
+    Examples
+    --------
+    >>> line({"a": [1, 2]})
+    '{"a": [1, 2]}'
+    """
+    text = value if isinstance(value, str) else dump(value)
+    text = " ".join(clean(text[: 4 * limit]).split())
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def dump(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON text; what is no JSON as its repr."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=repr)
+
+
+def seconds(duration: float | None) -> str:
+    """Return a duration in words.
+
+    Examples
+    --------
+    >>> seconds(0.726), seconds(75.2), seconds(3725), seconds(None)
+    ('0.7 s', '1 min 15 s', '1 h 2 min', '')
+    """
+    if duration is None:
+        return ""
+    if duration < 10:
+        return f"{duration:.2g} s" if duration < 1 else f"{duration:.1f} s"
+    if duration < 60:
+        return f"{duration:.0f} s"
+    minutes, rest = divmod(round(duration), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(moment: datetime | None) -> str:
+    """Return a time of the server as it stands in a table, in UTC."""
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def mark(status: str) -> str:
+    """Return a status with its mark: the word is always there, the colour never alone."""
+    return f"{MARKS.get(status, UNKNOWN_MARK)} {clean(status)}"
+
+
+def results(value: Any) -> Any:
+    """Return what a code node computed, without the envelope it comes in; other values as they are."""
+    if isinstance(value, Mapping) and {"successful", "successfull"} & value.keys():
+        data = value.get("data")
+        if isinstance(data, Mapping) and "results" in data:
+            return data["results"]
+    return value
