@@ -1,0 +1,131 @@
+"""The ``orchestra-local`` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .._version import __version__
+from . import process
+
+_NEEDS = ("dbos", "starlette", "uvicorn")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except process.CommandError as error:
+        return _complain(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="orchestra-local", description="The embedded Orchestra: runs workflows on this computer."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--data", type=Path, help="folder of the data (default: in ORCHESTRA_HOME)")
+    where.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the last one, else any)")
+
+    serve = commands.add_parser("serve", parents=[where], help="run the server here, until Ctrl-C")
+    serve.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    serve.set_defaults(run=_serve)
+    start = commands.add_parser("start", parents=[where], help="make sure that the server runs")
+    start.add_argument("--json", action="store_true", help="print the status as JSON")
+    start.set_defaults(run=_start)
+    status = commands.add_parser("status", help="say whether it runs, and where")
+    status.add_argument("--json", action="store_true", help="print it as JSON")
+    status.set_defaults(run=_status)
+    commands.add_parser("stop", help="stop the server; its runs go on when it starts again").set_defaults(run=_stop)
+    logs = commands.add_parser("logs", help="print the end of its log")
+    logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (default: 50)")
+    logs.set_defaults(run=_logs)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    def ready(about: dict[str, Any]) -> None:
+        status = {key: value for key, value in about.items() if key != "token"} | {"runs": 0}
+        print(json.dumps(status) if options.detached else _text(status), flush=True)  # noqa: T201
+        if options.detached:
+            # Whoever started us has what it wanted, and closes its end.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.close(nowhere)
+
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    try:
+        if missing:
+            message = f"{', '.join(missing)} is missing: pip install 'orchestra-magic[local]'"
+            raise process.CommandError(message)
+        from .server import Options, StartError, serve  # noqa: PLC0415  (heavy, and only here)
+
+        try:
+            serve(Options(options.data or process.data_folder(), options.port), ready)
+        except StartError as error:
+            raise process.CommandError(str(error)) from None
+    except process.CommandError as error:
+        if options.detached:
+            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201
+        raise
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    passed = []
+    if options.data:
+        passed += ["--data", str(options.data.expanduser().absolute())]
+    if options.port is not None:
+        passed += ["--port", str(options.port)]
+    return _print(process.start(passed), as_json=options.json)
+
+
+def _status(options: argparse.Namespace) -> int:
+    found = process.running()
+    if found is None:
+        if options.json:
+            print(json.dumps(dict.fromkeys(("pid", "base_url", "data", "version", "runs"))))  # noqa: T201
+            return 1
+        return _complain("no server runs; start one with: orchestra-local start")
+    return _print(found, as_json=options.json)
+
+
+def _stop(_options: argparse.Namespace) -> int:
+    pid = process.stop()
+    print("no server runs" if pid is None else f"stopped process {pid}")  # noqa: T201
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    print(process.logs(options.lines))  # noqa: T201
+    return 0
+
+
+def _print(status: dict[str, Any], *, as_json: bool) -> int:
+    print(json.dumps(status) if as_json else _text(status))  # noqa: T201
+    return 0
+
+
+def _text(status: dict[str, Any]) -> str:
+    return (
+        f"Orchestra {status['version']} answers at {status['base_url']}\n"
+        f"process {status['pid']}, {status['runs']} runs under way, data in {status['data']}"
+    )
+
+
+def _complain(message: str) -> int:
+    print(f"orchestra-local: {message}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+"""The routes: the documented ones, and those of our own that the contract leaves room for."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .answers import diagram_answer, run_answer, step_answer, workflow_answer
+from .graph import Fault, GraphError, read_graph
+from .security import Guard
+from .store import KeyReusedError
+from .values import dumps, loads, plain
+
+if TYPE_CHECKING:
+    from .runs import Runs, View
+    from .store import Store
+
+BASE = "/api/v1/workflow"
+LONGEST_WAIT = 60.0
+_MOST_RUNS = 1000
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)")
+_log = logging.getLogger(__name__)
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class JSON(Response):
+    """A JSON answer. The schemas of examples and large tables make it worth writing compactly."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Return the document."""
+        return dumps(content).encode()
+
+
+class Routes:
+    """Answers every route from ``store`` and ``runs``.
+
+    Parameters
+    ----------
+    store : Store
+        The workflows.
+    runs : Runs
+        The runs.
+    status : Callable[[], Mapping[str, Any]]
+        Says what ``GET /status`` shows.
+    """
+
+    def __init__(self, store: Store, runs: Runs, status: Callable[[], Mapping[str, Any]]) -> None:
+        self._store = store
+        self._runs = runs
+        self._status = status
+
+    def table(self) -> list[Route]:
+        """Return every route."""
+        one, run = "/workflows/{workflow_id}", "/workflows/{workflow_id}/runs/{run_id}"
+        rows: list[tuple[str, str, Endpoint]] = [
+            ("GET", "/workflows", self.list_workflows),
+            ("POST", "/workflows", self.upload),
+            ("GET", one, self.get_workflow),
+            ("PUT", one, self.update),
+            ("DELETE", one, self.delete),
+            ("GET", f"{one}/diagram", self.diagram),
+            ("POST", f"{one}/execute", self.execute),
+            ("GET", f"{one}/runs", self.history),
+            ("GET", run, self.get_run),
+            ("GET", f"{run}/steps", self.steps),
+            ("POST", f"{run}/cancel", self.cancel),
+        ]
+        routes = [Route(BASE + path, endpoint, methods=[method]) for method, path, endpoint in rows]
+        return [*routes, Route("/status", self.status, methods=["GET"])]
+
+    async def status(self, request: Request) -> Response:
+        """Say how the server is."""
+        del request
+        return JSON(self._status())
+
+    async def list_workflows(self, request: Request) -> Response:
+        """List every workflow."""
+        del request
+        return JSON([workflow_answer(row) for row in await self._store.workflows()])
+
+    async def get_workflow(self, request: Request) -> Response:
+        """Return one workflow."""
+        return JSON(workflow_answer(await self._workflow(request)))
+
+    async def upload(self, request: Request) -> Response:
+        """Store a graph, bare or as ``{"name", "graph", "trusted"}``. A name that is there gets a new version."""
+        name, graph, trusted = _read_upload(await _body(request))
+        known = await self._store.id_of_name(name)
+        return await self._save(known or str(uuid.uuid4()), name, graph, trusted=trusted)
+
+    async def update(self, request: Request) -> Response:
+        """Store a new version of a workflow. Runs under way keep theirs."""
+        row = await self._workflow(request)
+        name, graph, trusted = _read_upload(await _body(request), row["name"])
+        return await self._save(row["workflow_id"], name, graph, trusted=trusted)
+
+    async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool) -> Response:
+        await self._store.save(workflow_id, name, graph, trusted=trusted)
+        row = await self._store.workflow(workflow_id)
+        assert row is not None
+        return JSON(workflow_answer(row))
+
+    async def delete(self, request: Request) -> Response:
+        """Take a workflow out of the list; return it as it was. Its runs stay."""
+        row = await self._workflow(request)
+        await self._store.delete(row["workflow_id"])
+        return JSON({**workflow_answer(row), "status": "inactive"})
+
+    async def diagram(self, request: Request) -> Response:
+        """Return the picture of a workflow."""
+        row = await self._workflow(request)
+        graph, _ = await self._runs.graph(row["workflow_id"], row["version"])
+        return JSON(diagram_answer(graph))
+
+    async def execute(self, request: Request) -> Response:
+        """Start a run."""
+        row = await self._workflow(request)
+        inputs = await _body(request)
+        if not isinstance(inputs, dict):
+            raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
+        try:
+            run_id = await self._runs.accept(row, plain(inputs), request.headers.get("idempotency-key"))
+        except KeyReusedError:
+            raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        return JSON({"message": "Workflow execution started", "run_id": run_id})
+
+    async def history(self, request: Request) -> Response:
+        """Return the runs of a workflow, the newest first."""
+        row = await self._workflow(request, deleted=True)
+        limit, offset = _number(request, "limit", 100), _number(request, "offset", 0)
+        rows = await self._store.runs(row["workflow_id"], min(limit, _MOST_RUNS), offset)
+        return JSON([run_answer(self._runs.view_of(one)) for one in rows])
+
+    async def get_run(self, request: Request) -> Response:
+        """Return one run, in a list. With ``Prefer: wait`` the answer is held until there is something new."""
+        view = await self._view(request)
+        wait = _WAIT.search(request.headers.get("prefer", ""))
+        tag = request.headers.get("if-none-match")
+        headers: dict[str, str] = {}
+        if wait:
+            seconds = min(float(wait.group(1)), LONGEST_WAIT)
+            waited = await self._runs.wait(view.row["run_id"], tag, seconds)
+            view = waited or view
+            headers["Preference-Applied"] = "wait"
+        headers.update({"ETag": view.tag, "Cache-Control": "no-store"})
+        if tag == view.tag:
+            return Response(status_code=304, headers=headers)
+        return JSON([run_answer(view)], headers=headers)
+
+    async def steps(self, request: Request) -> Response:
+        """Return the steps of a run."""
+        view = await self._view(request)
+        return JSON([step_answer(view, record) for record in await self._runs.steps(view)])
+
+    async def cancel(self, request: Request) -> Response:
+        """Stop a run."""
+        view = await self._view(request)
+        if await self._runs.cancel(view.row["run_id"]):
+            return JSON({"message": "Workflow execution cancelled"})
+        now = await self._view(request)
+        return JSON({"message": f"Workflow execution had already ended: {now.status}"})
+
+    async def _workflow(self, request: Request, *, deleted: bool = False) -> sqlite3.Row:
+        workflow_id = request.path_params["workflow_id"]
+        row = await self._store.workflow(workflow_id)
+        if row is None or (row["deleted"] and not deleted):
+            raise HTTPException(404, f"there is no workflow {workflow_id}")
+        return row
+
+    async def _view(self, request: Request) -> View:
+        workflow_id, run_id = request.path_params["workflow_id"], request.path_params["run_id"]
+        view = await self._runs.view(run_id)
+        if view is None or view.row["workflow_id"] != workflow_id:
+            raise HTTPException(404, f"workflow {workflow_id} has no run {run_id}")
+        return view
+
+
+def build(routes: Routes, token: str) -> Guard:
+    """Return the whole application, behind its guard."""
+    app = Starlette(
+        routes=routes.table(),
+        exception_handlers={
+            HTTPException: _http_error,
+            GraphError: _graph_error,
+            sqlite3.OperationalError: _disk_error,
+            Exception: _fault,
+        },
+    )
+    app.router.redirect_slashes = False
+    return Guard(app, token)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSON({"detail": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _graph_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, GraphError)
+    return JSON({"detail": [vars(fault) for fault in error.faults]}, 400)
+
+
+async def _disk_error(_request: Request, error: Exception) -> Response:
+    _log.error("the disk refused: %s", error)
+    detail = f"the server could not write to its disk ({error}); nothing was started"
+    return JSON({"detail": detail}, 507 if "full" in str(error) else 500)
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    _log.error("a fault of the server", exc_info=error)
+    return JSON({"detail": f"a fault of the server, see its log: {type(error).__name__}: {error}"}, 500)
+
+
+async def _body(request: Request) -> Any:
+    try:
+        return loads(await request.body())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"the body is not JSON: {error}") from None
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    given = request.query_params.get(name, str(default))
+    if not (given.isascii() and given.isdigit()):
+        raise HTTPException(400, f"{name} is a whole number, 0 or more")
+    return min(int(given), 1 << 62)
+
+
+def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool]:
+    """Return name, graph and trust of an upload.
+
+    Raises
+    ------
+    GraphError
+        If the graph cannot be run.
+    """
+    wrapped = isinstance(body, dict) and "graph" in body and "nodes" not in body
+    graph = plain(body["graph"] if wrapped else body)
+    faults: list[Fault] = []
+    try:
+        read_graph(graph)
+    except GraphError as error:
+        faults += error.faults
+    name = body.get("name") if isinstance(body, dict) else None
+    trusted = body.get("trusted", True) if wrapped else True
+    if name is not None and not (isinstance(name, str) and name.strip()):
+        faults.append(Fault(None, "name", "the name of a workflow is text"))
+    if not isinstance(trusted, bool):
+        faults.append(Fault(None, "trusted", "trusted is true or false"))
+    if faults:
+        raise GraphError(faults)
+    # An upload without a name gets the same one each time it comes, so that a cell can be run again.
+    derived = f"graph-{uuid.uuid5(uuid.NAMESPACE_OID, dumps(graph)).hex[:8]}"
+    return plain(name or known or derived), graph, trusted

@@ -1,0 +1,131 @@
+"""One SQLite file: a thread that writes, grouping what comes at the same time into one commit, and one that reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
+
+
+class DataError(Exception):
+    """The data folder cannot be used. The message says why and what to do."""
+
+
+class Database:
+    """A file with our tables.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made, for its owner alone, where there is none.
+    schema : int
+        The version of the tables that this program knows.
+    create : str
+        The SQL that makes them.
+    """
+
+    def __init__(self, path: Path, schema: int, create: str) -> None:
+        self._path = path
+        private_file(path)
+        self._connection = self._open()
+        try:
+            self._prepare(schema, create)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise DataError(
+                f"{path} is no database that can be read ({error}); nothing was changed. "
+                "Put back a copy of the folder, or move it away to begin anew"
+            ) from None
+        self._waiting: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
+        self._writer = threading.Thread(target=self._write_all, name="writer", daemon=True)
+        self._writer.start()
+        self._readers = ThreadPoolExecutor(1, "reader")
+        self._reading = self._readers.submit(self._open).result()
+
+    async def write(self, work: Work[T]) -> T:
+        """Do ``work`` in a transaction and return its result when that is on the disk."""
+        future: Future[T] = Future()
+        self._waiting.put((work, future))
+        return await asyncio.wrap_future(future)
+
+    async def read(self, work: Work[T]) -> T:
+        """Return what ``work`` reads."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, self._reading)
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._waiting.put(None)
+        self._writer.join()
+        self._readers.submit(self._reading.close).result()
+        self._readers.shutdown()
+        self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    def _prepare(self, schema: int, create: str) -> None:
+        for pragma in _PRAGMAS:
+            self._connection.execute(f"PRAGMA {pragma}")
+        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > schema:
+            self._connection.close()
+            raise DataError(
+                f"{self._path} was written by a newer version of orchestra_magic; nothing was changed. "
+                "Upgrade this one, or choose another folder with --data"
+            )
+        if found < schema:
+            self._connection.executescript(f"BEGIN; {create}; PRAGMA user_version={schema}; COMMIT")
+
+    def _write_all(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            last = False
+            while not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
+                    last = True
+                    break
+                batch.append(following)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                self._connection.execute("SAVEPOINT one")
+                try:
+                    done.append((future, work(self._connection)))
+                except Exception as error:  # noqa: BLE001  (it belongs to who asked for the work)
+                    self._connection.execute("ROLLBACK TO one")
+                    future.set_exception(error)
+                self._connection.execute("RELEASE one")
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for future, result in done:
+                future.set_result(result)
+
+
+def private_file(path: Path) -> None:
+    """Make ``path`` a file that only its owner can read, if there is none."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -1,0 +1,155 @@
+"""The files by which servers and commands find each other: locks, the server file, and what outlives a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import paths
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class HeldError(Exception):
+    """Somebody else holds the lock. ``pid`` is who, or None where that cannot be read."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"held by process {pid}")
+        self.pid = pid
+
+
+class Lock:
+    """A lock that the operating system lets go when its process ends, however that happens."""
+
+    def __init__(self, path: Path) -> None:
+        paths.private_folder(path.parent)
+        self._path = path
+        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+
+    def take(self, *, wait: bool = False) -> None:
+        """Take the lock, and write our process id into its file.
+
+        Raises
+        ------
+        HeldError
+            If it is held, unless ``wait``.
+        """
+        try:
+            _lock(self._file, wait=wait)
+        except OSError:
+            raise HeldError(self.holder()) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, str(os.getpid()).encode(), 0) if sys.platform != "win32" else None
+
+    def held(self) -> bool:
+        """Tell whether another process holds the lock."""
+        try:
+            _lock(self._file, wait=False)
+        except OSError:
+            return True
+        _unlock(self._file)
+        return False
+
+    def holder(self) -> int | None:
+        """Return the process id in the file."""
+        try:
+            return int(self._path.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def close(self) -> None:
+        """Let go."""
+        os.close(self._file)
+
+
+if sys.platform == "win32":
+
+    def _lock(file: int, *, wait: bool) -> None:
+        msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+    def _unlock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+else:
+
+    def _lock(file: int, *, wait: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def folder() -> Path:
+    """Return the folder of the embedded server."""
+    paths.private_folder(paths.home())
+    return paths.private_folder(paths.server_file().parent)
+
+
+def server_lock() -> Lock:
+    """Return the lock that a running server holds."""
+    return Lock(folder() / "server.lock")
+
+
+def start_lock() -> Lock:
+    """Return the lock that whoever starts a server holds meanwhile."""
+    return Lock(folder() / "start.lock")
+
+
+def log_file() -> Path:
+    """Return the file that the server writes its log to."""
+    return folder() / "server.log"
+
+
+def crash_file() -> Path:
+    """Return the file that takes what a server prints which cannot log any more."""
+    return folder() / "crash.log"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What stays the same over a restart."""
+
+    port: int
+    token: str
+
+
+def read_identity() -> Identity:
+    """Return port and token of the last server; a new token, and 0 for any port, where there was none."""
+    found = read_json(folder() / "identity.json")
+    try:
+        return Identity(int(found["port"]), str(found["token"]))
+    except (KeyError, TypeError, ValueError):
+        return Identity(0, secrets.token_urlsafe(32))
+
+
+def write_identity(identity: Identity) -> None:
+    """Remember port and token."""
+    write_json(folder() / "identity.json", asdict(identity))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; an empty one where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file for its owner alone, so that whoever reads it sees all of it or the one before."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    file = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        json.dump(content, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(path)

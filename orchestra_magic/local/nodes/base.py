@@ -1,0 +1,129 @@
+"""What a type of node is: the one interface that the graph and the runner know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .. import references
+
+if TYPE_CHECKING:
+    from ..sandbox.runner import Sandbox
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a checked graph."""
+
+    name: str
+    type: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def description(self) -> str:
+        """What the author says of it, or nothing."""
+        return str(self.metadata.get("description") or "")
+
+
+class NodeError(Exception):
+    """The node cannot give an output. The run fails with this message.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what to do, in one line.
+    transient : bool
+        Whether a second try may go better.
+    after : float or None
+        Seconds that the other side asks to wait before it.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False, after: float | None = None) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.after = after
+
+
+@dataclass(frozen=True)
+class Services:
+    """What nodes may use of the server."""
+
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True)
+class Call:
+    """One execution of a node: where it stands, and what it may use."""
+
+    node: Node
+    run_id: str
+    scope: Mapping[str, Any]
+    services: Services
+    trusted: bool = True
+
+
+@dataclass
+class Outcome:
+    """What a node gave.
+
+    Attributes
+    ----------
+    output : Any
+        The raw result, as the step shows it.
+    error : str or None
+        What went wrong inside, where the output itself says so and the run goes on.
+    targets : list of str or None
+        The nodes that the way leads on to; None for every one.
+    tokens : int
+        What a model counted.
+    """
+
+    output: Any
+    error: str | None = None
+    targets: list[str] | None = None
+    tokens: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class NodeType(ABC):
+    """One type of node. Subclass it, give it a ``name``, and register it."""
+
+    name: ClassVar[str]
+    retries: ClassVar[int] = 0
+    """How often a passing failure is tried again, where the node does not say."""
+    keeps_time: ClassVar[bool] = False
+    """Whether it heeds ``metadata.timeout`` itself."""
+
+    def check(self, node: Node, targets: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield each fault of ``node`` as (field, message). ``targets`` are where its edges lead."""
+        del node, targets
+        return iter(())
+
+    def references(self, node: Node) -> Iterator[tuple[str, str]]:
+        """Yield (field, path) for each reference in ``node``."""
+        for key, value in node.metadata.items():
+            if key not in ("description", "output_mapping"):
+                yield from ((key, path) for path in references.find(value))
+
+    def mapping(self, node: Node) -> dict[str, str]:
+        """Return which variables ``node`` provides, each with its path in the raw output ("" for all of it)."""
+        given = node.metadata.get("output_mapping")
+        if isinstance(given, Mapping) and given:
+            return {str(name): str(path) for name, path in given.items()}
+        return {node.name: ""}
+
+    @abstractmethod
+    def inputs(self, call: Call) -> dict[str, Any]:
+        """Return what the node is called with, references filled in: the step shows it."""
+
+    @abstractmethod
+    async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
+        """Do the work.
+
+        Raises
+        ------
+        NodeError
+            If there is no output; the run fails with it.
+        """

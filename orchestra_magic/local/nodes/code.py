@@ -1,0 +1,78 @@
+"""The code node: a Python program whose last expression is its result."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from .. import references
+from ..sandbox import code_references
+from ..sandbox.runner import Limits
+from .base import Call, Node, NodeError, NodeType, Outcome
+
+DEFAULT_TIMEOUT = 60.0
+
+
+@lru_cache(maxsize=256)
+def _parse(code: str) -> tuple[str | None, tuple[str, ...]]:
+    try:
+        return None, tuple(code_references.find(ast.parse(code, "<code>")))
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}", ()
+    except (ValueError, RecursionError, MemoryError) as error:
+        return str(error) or "the code is nested too deeply", ()
+
+
+class CodeNode(NodeType):
+    """``metadata: {"code": "…", "timeout": 60}``."""
+
+    name = "code"
+    keeps_time = True
+
+    def check(self, node: Node, targets: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield a fault for code that is missing or no Python."""
+        del targets
+        code = node.metadata.get("code")
+        if not isinstance(code, str) or not code.strip():
+            yield "code", "a code node needs its program here, as text"
+        elif fault := _parse(code)[0]:
+            yield "code", f"this is not Python: {fault}"
+
+    def references(self, node: Node) -> Iterator[tuple[str, str]]:
+        """Yield the references in the program."""
+        code = node.metadata.get("code")
+        if isinstance(code, str):
+            yield from (("code", path) for path in _parse(code)[1])
+
+    def inputs(self, call: Call) -> dict[str, Any]:
+        """Return the program, and the values that its references stand for."""
+        code = call.node.metadata["code"]
+        values = {path: references.look_up(path, call.scope) for path in _parse(code)[1]}
+        return {"code": code, "values": values, "timeout": _timeout(call.node)}
+
+    async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
+        """Run the program. What it raised is data: the run goes on, and the output says so."""
+        if not call.trusted:
+            raise NodeError(
+                "this workflow was uploaded as not trusted, so its code is not run; "
+                "read the code, then upload it again as trusted"
+            )
+        limits = Limits(timeout=inputs["timeout"])
+        done = await call.services.sandbox.run(inputs["code"], inputs["values"], limits)
+        error = done.error or done.stopped or ""
+        good = not error
+        data = {
+            "results": done.results,
+            "stdout": done.stdout,
+            "stderr": done.stderr,
+            "error": error,
+            "sandbox_id": done.sandbox_id,
+        }
+        output = {"data": data, "error": done.stopped, "successfull": good, "successful": good}
+        return Outcome(output, error=error.splitlines()[-1] if error else None)
+
+
+def _timeout(node: Node) -> float:
+    return float(node.metadata.get("timeout") or DEFAULT_TIMEOUT)

@@ -1,0 +1,71 @@
+"""The order of a graph: which nodes come before which, and which go round in a loop together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+Edges = Mapping[str, Sequence[str]]
+
+
+def reachable(start: Iterable[str], edges: Edges) -> set[str]:
+    """Return every node that a path of edges leads to from ``start``, itself included."""
+    found = set(start)
+    waiting = list(found)
+    while waiting:
+        for target in edges.get(waiting.pop(), ()):
+            if target not in found:
+                found.add(target)
+                waiting.append(target)
+    return found
+
+
+def reverse(edges: Edges) -> dict[str, list[str]]:
+    """Return the same edges, each the other way round."""
+    turned: dict[str, list[str]] = {}
+    for source, targets in edges.items():
+        for target in targets:
+            turned.setdefault(target, []).append(source)
+    return turned
+
+
+def components(nodes: Sequence[str], edges: Edges) -> list[list[str]]:
+    """Return the nodes in topological order; those of one loop stand together.
+
+    Tarjan's strongly connected components, without recursion, so that a long chain is no problem.
+    The answer is the same for the same graph: the places of steps depend on it.
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[list[str]] = []
+    for root in nodes:
+        if root in index:
+            continue
+        work = [(root, 0)]
+        while work:
+            node, position = work.pop()
+            if position == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                on_stack.add(node)
+            targets = edges.get(node, ())
+            while position < len(targets):
+                target = targets[position]
+                position += 1
+                if target not in index:
+                    work += [(node, position), (target, 0)]
+                    break
+                if target in on_stack:
+                    low[node] = min(low[node], index[target])
+            else:
+                if low[node] == index[node]:
+                    cut = stack.index(node)
+                    found.append(sorted(stack[cut:], key=list(nodes).index))
+                    on_stack -= set(stack[cut:])
+                    del stack[cut:]
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+    found.reverse()
+    return found

@@ -1,0 +1,121 @@
+"""References in the code of a code node: ``rows = {{table}}`` is the object, ``"about {{topic}}"`` its text.
+
+They are found and replaced in the parsed code, so that no value is ever spliced into source.
+This module is also loaded inside the sandbox, by itself: it needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+VALUES = "__orchestra_values__"
+_REFERENCE = re.compile(
+    r"\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\.\d+|\[-?\d+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*)\s*\}\}"
+)
+
+
+def find(tree: ast.AST) -> list[str]:
+    """Return the path of each reference in a parsed program, each once, in the order of the code."""
+    found: dict[str, None] = {}
+
+    def note(path: str) -> Any:
+        found[path] = None
+        return ""
+
+    for node, in_fstring in _places(tree):
+        path = _bare(node)
+        if path is not None:
+            note(path)
+        elif not in_fstring and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            _substitute(node.value, note)
+    return list(found)
+
+
+def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
+    """Replace the references in ``tree``: a bare one by its value's name, one inside text by the text."""
+
+    def text(path: str) -> Any:
+        value = values[path]
+        if isinstance(value, str):
+            return value
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+    class Filler(ast.NodeTransformer):
+        def visit_Set(self, node: ast.Set) -> ast.AST:  # noqa: N802  (the name that ast asks for)
+            path = _bare(node)
+            if path is None:
+                return self.generic_visit(node)
+            holder = ast.Name(id=VALUES, ctx=ast.Load())
+            value = ast.Subscript(value=holder, slice=ast.Constant(path), ctx=ast.Load())
+            return ast.fix_missing_locations(ast.copy_location(value, node))
+
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+            if isinstance(node.value, str):
+                node.value = _substitute(node.value, text)
+            return node
+
+        def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802
+            for part in node.values:
+                if isinstance(part, ast.FormattedValue):
+                    part.value = self.visit(part.value)
+            return node
+
+    filled: ast.Module = Filler().visit(tree)
+    return filled
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """Walk in the order of the code; say of each node whether it is literal text of an f-string."""
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)]
+    while waiting:
+        node, in_fstring = waiting.pop()
+        yield node, in_fstring
+        if _bare(node) is None:
+            literal = isinstance(node, ast.JoinedStr)
+            waiting += [(child, literal) for child in reversed(list(ast.iter_child_nodes(node)))]
+
+
+def _bare(node: ast.AST) -> str | None:
+    """Return the path of ``{{a.b[0]}}``: to Python a set in a set, which could never be made."""
+    if not (isinstance(node, ast.Set) and len(node.elts) == 1):
+        return None
+    inner = node.elts[0]
+    if not (isinstance(inner, ast.Set) and len(inner.elts) == 1):
+        return None
+    return _path(inner.elts[0])
+
+
+def _path(node: ast.expr) -> str | None:
+    parts: list[str] = []
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            parts.append(f".{node.attr}")
+            node = node.value
+        elif isinstance(node, ast.Subscript) and (part := _subscript(node.slice)):
+            parts.append(part)
+            node = node.value
+        else:
+            return None
+    return node.id + "".join(reversed(parts))
+
+
+def _subscript(node: ast.expr) -> str | None:
+    sign = ""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        sign, node = "-", node.operand
+    if not isinstance(node, ast.Constant):
+        return None
+    if isinstance(node.value, int) and not isinstance(node.value, bool):
+        return f"[{sign}{node.value}]"
+    if isinstance(node.value, str) and not sign and "]" not in node.value:
+        quote = '"' if "'" in node.value else "'"
+        return f"[{quote}{node.value}{quote}]"
+    return None
+
+
+def _substitute(template: str, value_of: Callable[[str], str]) -> str:
+    return _REFERENCE.sub(lambda match: value_of(match.group(1)), template)

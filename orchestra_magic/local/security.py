@@ -1,0 +1,97 @@
+"""What stands before every route: who may ask at all, and how much they may send."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+MAX_BODY = 10_000_000
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Guard:
+    """Lets through what has a loopback host and the token, and a body that is not too large.
+
+    The host comes first: a page in a browser whose name was pointed at this computer (DNS rebinding) learns
+    nothing, not even that a token is wanted.
+    """
+
+    def __init__(self, app: App, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer with 421, 401 or 413, or pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if _host(headers.get(b"host", b"")) not in _LOOPBACK:
+            await refuse(send, 421, "this server answers on loopback only: ask it as 127.0.0.1 or localhost")
+            return
+        if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
+            await refuse(
+                send,
+                401,
+                "the key is missing or not this server's; it stands in the file that `orchestra-local status` names",
+                [(b"www-authenticate", b"Bearer")],
+            )
+            return
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_BODY:
+            await self._too_large(send)
+            return
+        await self._limited(scope, receive, send)
+
+    async def _limited(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Pass a request on whose length nobody promised, and end it where it grows too long."""
+        read = 0
+        answered = False
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BODY:
+                raise _TooLargeError
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, sent)
+        except _TooLargeError:
+            if not answered:
+                await self._too_large(send)
+
+    async def _too_large(self, send: Send) -> None:
+        await refuse(send, 413, f"the body is larger than {MAX_BODY} bytes")
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def _host(header: bytes) -> str:
+    host = header.decode("latin-1").lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+async def refuse(send: Send, status: int, detail: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    """Send an error as the documented body."""
+    body = json.dumps({"detail": detail}).encode()
+    start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})

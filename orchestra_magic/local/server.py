@@ -1,0 +1,191 @@
+"""The server process: everything put together, from its start to its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from .. import paths
+from .._version import __version__
+from . import files
+from .app import BASE, Routes, build
+from .database import DataError
+from .engine import Engine
+from .nodes import Services
+from .runs import Runs
+from .sandbox.runner import Sandbox
+from .store import Store
+
+_GRACE = 2
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a server is to run."""
+
+    data: Path
+    port: int | None = None
+
+
+def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Run the server until it is told to stop. ``ready`` is called when it answers.
+
+    Raises
+    ------
+    StartError
+        If it cannot start; nothing was changed.
+    """
+    locks = [_take(files.server_lock()), _take(files.Lock(paths.private_folder(options.data) / "lock"))]
+    identity = files.read_identity()
+    listener = _listen(options.port, identity.port)
+    address = listener.getsockname()
+    files.write_identity(files.Identity(address[1], identity.token))
+    _log_to_file()
+    about = {
+        "base_url": f"http://127.0.0.1:{address[1]}{BASE}",
+        "token": identity.token,
+        "pid": os.getpid(),
+        "version": __version__,
+        "data": str(options.data),
+    }
+
+    def answers() -> None:
+        files.write_json(paths.server_file(), about)
+        _log.info("version %s answers at %s, data in %s", __version__, about["base_url"], options.data)
+        ready(about)
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_serve(options, listener, about, answers))
+    except (DataError, sqlite3.DatabaseError) as error:
+        raise StartError(str(error)) from None
+    finally:
+        if files.read_json(paths.server_file()).get("pid") == os.getpid():
+            paths.server_file().unlink(missing_ok=True)
+        for lock in locks:
+            lock.close()
+
+
+async def _serve(
+    options: Options, listener: socket.socket, about: dict[str, Any], answers: Callable[[], None]
+) -> None:
+    store = Store(options.data)
+    await _ship(store)
+    sandbox = Sandbox()
+    runs = Runs(store, Services(sandbox))
+    engine = Engine(options.data, runs.work)
+    engine.launch()
+    crashed = await store.fact("stopped") == "no"
+    await runs.recover(engine, crashed=crashed)
+    await store.fact("stopped", "no")
+
+    def status() -> dict[str, Any]:
+        return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
+
+    app = build(Routes(store, runs, status), about["token"])
+    # Runs that are under way are left as after a crash: the next server goes on with them.
+    await _Server(app, runs.close, answers).serve([listener])
+    await sandbox.close()
+    await store.fact("stopped", "yes")
+    store.close()
+    engine.close()
+    _log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it answers, and lets waiting requests go before it stops."""
+
+    def __init__(self, app: Any, stopping: Callable[[], None], answers: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=75,
+        )
+        super().__init__(config)
+        self._stopping = stopping
+        self._answers = answers
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._answers()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn's own would raise the signal again at the end, and nothing would be closed.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+async def _ship(store: Store) -> None:
+    """Put the workflows that come with the package into the store."""
+    for entry in sorted(resources.files(__package__).joinpath("workflows").iterdir(), key=lambda one: one.name):
+        if entry.name.endswith(".json"):
+            shipped = json.loads(entry.read_text(encoding="utf-8"))
+            await store.save(shipped["workflow_id"], shipped["name"], shipped["graph"], shipped=True)
+
+
+def _take(lock: files.Lock) -> files.Lock:
+    try:
+        lock.take()
+    except files.HeldError as error:
+        raise StartError(
+            f"another server, process {error.pid}, works on this data; use it (orchestra-local status), "
+            "or end it first (orchestra-local stop)"
+        ) from None
+    return lock
+
+
+def _listen(asked: int | None, last: int) -> socket.socket:
+    """Return a socket on the port that was asked for, else the last one, else any that is free."""
+    for port in [asked] if asked is not None else [last, 0]:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            reason = error.strerror
+        else:
+            return listener
+    raise StartError(f"port {asked or last} cannot be used ({reason}); choose another with --port, or none")
+
+
+def _log_to_file() -> None:
+    os.close(os.open(files.log_file(), os.O_CREAT | os.O_WRONLY, 0o600))
+    handler = RotatingFileHandler(files.log_file(), maxBytes=5_000_000, backupCount=3, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("orchestra_magic").setLevel(logging.INFO)

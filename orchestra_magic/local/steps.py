@@ -1,0 +1,150 @@
+"""One step: a node is run, and what came of it becomes a record that can be stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from . import references
+from .nodes import TYPES, Call, Node, NodeError, NodeType, Outcome
+from .values import dumps, now, plain
+
+Record = dict[str, Any]
+"""A step as it is stored: key, node, status, started, ended, inputs, output, error, tokens, targets, notes,
+and whether the run survived it."""
+
+COMPLETED, FAILED, CANCELLED, RUNNING = "completed", "failed", "cancelled", "running"
+_SHOWN_INPUT = 1 << 18
+_LONGEST_WAIT = 30.0
+
+
+def begin(node: Node, key: str) -> Record:
+    """Return the record of a step that is under way."""
+    return {
+        "key": key,
+        "node": node.name,
+        "status": RUNNING,
+        "started": now(),
+        "ended": None,
+        "inputs": {},
+        "output": None,
+        "error": None,
+        "tokens": 0,
+        "targets": None,
+        "notes": None,
+        "survived": False,
+    }
+
+
+async def run_step(record: Record, call: Call, absent: Mapping[str, str], stop: asyncio.Event) -> Record:
+    """Run a node to its end, and complete ``record``. Whatever goes wrong is in the record.
+
+    Parameters
+    ----------
+    record : dict
+        From :func:`begin`.
+    call : Call
+        What to run.
+    absent : Mapping[str, str]
+        Names that the node could use, were it not for a reason: the name, the reason.
+    stop : asyncio.Event
+        Ends the step as cancelled.
+    """
+    work = asyncio.create_task(_work(record, call, absent))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            record.update(status=CANCELLED, error="the run was stopped while this step was under way")
+    finally:
+        stopping.cancel()
+        work.cancel()
+        await asyncio.wait({work})
+    if not work.cancelled() and (error := work.exception()):
+        if not isinstance(error, NodeError | references.UnknownReferenceError):
+            raise error
+        record.update(status=FAILED, error=str(error))
+    record["ended"] = now()
+    return record
+
+
+async def _work(record: Record, call: Call, absent: Mapping[str, str]) -> None:
+    kind = TYPES[call.node.type]
+    try:
+        inputs = kind.inputs(call)
+        record["inputs"] = {name: _shown(value) for name, value in inputs.items()}
+        outcome = await _try(kind, inputs, call)
+        record["output"] = plain(outcome.output)
+        # A failed code node still has its say: only a later node that wants its results fails by it.
+        mapped(kind, call.node, outcome.output, partly=bool(outcome.error))
+    except references.UnknownReferenceError as error:
+        if error.head in absent:
+            raise NodeError(f"{error} ({absent[error.head]})") from None
+        raise
+    record.update(
+        status=FAILED if outcome.error else COMPLETED,
+        error=outcome.error,
+        tokens=outcome.tokens,
+        targets=outcome.targets,
+        notes=outcome.notes or None,
+        survived=True,
+    )
+
+
+async def _try(kind: NodeType, inputs: dict[str, Any], call: Call) -> Outcome:
+    """Run a node, and again after a wait that doubles, as often as it allows."""
+    asked = call.node.metadata.get("retries")
+    retries = kind.retries if asked is None else asked
+    attempt = 0
+    while True:
+        wait = min(0.5 * 2**attempt, _LONGEST_WAIT)
+        try:
+            outcome = await _within_time(kind, inputs, call)
+            if not outcome.error or asked is None or attempt >= retries:
+                return outcome
+        except NodeError as error:
+            if attempt >= retries or (asked is None and not error.transient):
+                raise
+            wait = min(max(wait, error.after or 0.0), _LONGEST_WAIT)
+        attempt += 1
+        await asyncio.sleep(wait)
+
+
+async def _within_time(kind: NodeType, inputs: dict[str, Any], call: Call) -> Outcome:
+    seconds = call.node.metadata.get("timeout")
+    if seconds is None or kind.keeps_time:
+        return await kind.run(inputs, call)
+    try:
+        return await asyncio.wait_for(kind.run(inputs, call), seconds)
+    except asyncio.TimeoutError:
+        raise NodeError(f"took longer than its timeout of {seconds:g} s", transient=True) from None
+
+
+def mapped(kind: NodeType, node: Node, output: Any, *, partly: bool = False) -> dict[str, Any]:
+    """Return the variables that ``node`` provides, taken from its raw output.
+
+    Parameters
+    ----------
+    partly : bool
+        Leave out what is not there, instead of raising.
+
+    Raises
+    ------
+    NodeError
+        If a path of its mapping leads nowhere.
+    """
+    found = {}
+    for name, path in kind.mapping(node).items():
+        try:
+            found[name] = references.look_up(path, output) if path else output
+        except references.UnknownReferenceError as error:
+            if not partly:
+                raise NodeError(f"output_mapping of {name}: {error}") from None
+    return found
+
+
+def _shown(value: Any) -> Any:
+    """Return an input as the step keeps it: as it is, or how large it was."""
+    size = len(dumps(plain(value)))
+    return value if size <= _SHOWN_INPUT else f"({size} bytes, not repeated here)"

@@ -1,0 +1,208 @@
+"""What the server remembers beside the engine: workflows in all their versions, and every run that was accepted.
+
+A run is accepted when its row is here. The engine is told afterwards, and again after a crash, so that
+none is lost in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .database import Database
+from .values import dumps, now
+
+SCHEMA = 1
+_CREATE = """
+CREATE TABLE graphs (hash TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE workflows (
+    workflow_id TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, shipped TEXT,
+    deleted INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL, updated INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE versions (
+    workflow_id TEXT NOT NULL, version INTEGER NOT NULL, hash TEXT NOT NULL REFERENCES graphs,
+    trusted INTEGER NOT NULL, created INTEGER NOT NULL, PRIMARY KEY (workflow_id, version)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, workflow_id TEXT NOT NULL,
+    version INTEGER NOT NULL, inputs TEXT NOT NULL, defaults TEXT NOT NULL, started INTEGER NOT NULL,
+    key TEXT UNIQUE, digest TEXT NOT NULL, recovered INTEGER NOT NULL DEFAULT 0,
+    status TEXT NOT NULL DEFAULT 'queued', ended INTEGER, error TEXT, outputs TEXT, node_outputs TEXT
+);
+CREATE INDEX runs_of_workflow ON runs (workflow_id, seq);
+CREATE INDEX runs_to_finish ON runs (seq) WHERE ended IS NULL;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+"""
+_WORKFLOW = """
+SELECT w.*, v.trusted, v.hash, g.document FROM workflows w
+JOIN versions v ON v.workflow_id = w.workflow_id AND v.version = {version} JOIN graphs g USING (hash)
+"""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that asks to be accepted."""
+
+    run_id: str
+    workflow_id: str
+    version: int
+    inputs: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended. ``outputs`` is None where nothing was selected: then it is all of them."""
+
+    status: str
+    error: str | None
+    node_outputs: Mapping[str, Any]
+    outputs: str | None = None
+
+
+class KeyReusedError(Exception):
+    """The idempotency key belongs to a run with another workflow or other inputs."""
+
+
+class Store(Database):
+    """The file with our tables."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "orchestra.sqlite", SCHEMA, _CREATE)
+
+    async def workflows(self) -> list[sqlite3.Row]:
+        """Return every workflow in its current version, the oldest first."""
+        query = _WORKFLOW.format(version="w.version") + "WHERE NOT deleted ORDER BY w.created, w.name"
+        return await self.read(lambda db: db.execute(query).fetchall())
+
+    async def workflow(self, workflow_id: str) -> sqlite3.Row | None:
+        """Return one workflow in its current version, also a deleted one."""
+        query = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ?"
+        return await self.read(lambda db: _one(db, query, workflow_id))
+
+    async def version(self, workflow_id: str, version: int) -> sqlite3.Row | None:
+        """Return one workflow as it was in ``version``."""
+        query = _WORKFLOW.format(version="?") + "WHERE w.workflow_id = ?"
+        return await self.read(lambda db: _one(db, query, version, workflow_id))
+
+    async def id_of_name(self, name: str) -> str | None:
+        """Return the id of the workflow called ``name``."""
+        query = "SELECT workflow_id FROM workflows WHERE name = ? AND NOT deleted ORDER BY created"
+        row = await self.read(lambda db: _one(db, query, name))
+        return row and row["workflow_id"]
+
+    async def save(
+        self, workflow_id: str, name: str, graph: Any, *, trusted: bool = True, shipped: bool = False
+    ) -> None:
+        """Store a workflow. Another graph, or other trust, than the current one makes a new version."""
+        document = dumps(graph)
+        digest = hashlib.sha256(document.encode()).hexdigest()
+
+        def work(db: sqlite3.Connection) -> None:
+            moment = now()
+            found = _one(db, "SELECT * FROM workflows WHERE workflow_id = ?", workflow_id)
+            version = found["version"] if found else 0
+            query = "SELECT hash, trusted FROM versions WHERE workflow_id = ? AND version = ?"
+            current = _one(db, query, workflow_id, version)
+            if shipped and found and current:
+                untouched = not found["deleted"] and current["hash"] == found["shipped"]
+                if not untouched or digest == found["shipped"]:
+                    return
+            db.execute("INSERT OR IGNORE INTO graphs VALUES (?, ?)", (digest, document))
+            if not current or tuple(current) != (digest, int(trusted)):
+                version += 1
+                row = (workflow_id, version, digest, int(trusted), moment)
+                db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?)", row)
+            db.execute(
+                "INSERT INTO workflows VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5) ON CONFLICT DO UPDATE "
+                "SET name = ?2, version = ?3, shipped = coalesce(?4, shipped), deleted = 0, updated = ?5",
+                (workflow_id, name, version, digest if shipped else None, moment),
+            )
+
+        await self.write(work)
+
+    async def delete(self, workflow_id: str) -> None:
+        """Take a workflow out of the list. Its runs keep what they need."""
+        query = "UPDATE workflows SET deleted = 1, updated = ? WHERE workflow_id = ?"
+        await self.write(lambda db: db.execute(query, (now(), workflow_id)))
+
+    async def accept(self, run: NewRun) -> tuple[sqlite3.Row, bool]:
+        """Store a run; return its row, and whether it is new.
+
+        Raises
+        ------
+        KeyReusedError
+            If its idempotency key belongs to a different run.
+        """
+        inputs = dumps(run.inputs)
+        said = f"{run.workflow_id}\n{dumps(dict(sorted(run.inputs.items())))}"
+        digest = hashlib.sha256(said.encode()).hexdigest()
+
+        def work(db: sqlite3.Connection) -> tuple[sqlite3.Row, bool]:
+            found = run.key and _one(db, "SELECT * FROM runs WHERE key = ?", run.key)
+            if found:
+                if found["digest"] != digest:
+                    raise KeyReusedError
+                return found, False
+            defaults = dumps(run.defaults)
+            row = (run.run_id, run.workflow_id, run.version, inputs, defaults, now(), run.key, digest)
+            db.execute(
+                "INSERT INTO runs (run_id, workflow_id, version, inputs, defaults, started, key, digest) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            new = _one(db, "SELECT * FROM runs WHERE run_id = ?", run.run_id)
+            assert new is not None
+            return new, True
+
+        return await self.write(work)
+
+    async def run(self, run_id: str) -> sqlite3.Row | None:
+        """Return the row of a run."""
+        return await self.read(lambda db: _one(db, "SELECT * FROM runs WHERE run_id = ?", run_id))
+
+    async def runs(self, workflow_id: str, limit: int, offset: int) -> list[sqlite3.Row]:
+        """Return a page of the runs of a workflow, the newest first."""
+        # The index alone counts off the offset; whole rows are read for the page only.
+        page = "SELECT seq FROM runs WHERE workflow_id = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
+        query = f"SELECT * FROM runs WHERE seq IN ({page}) ORDER BY seq DESC"  # noqa: S608  (constants)
+        return await self.read(lambda db: db.execute(query, (workflow_id, limit, offset)).fetchall())
+
+    async def unfinished(self) -> list[sqlite3.Row]:
+        """Return the runs that have no end, the oldest first."""
+        query = "SELECT * FROM runs WHERE ended IS NULL ORDER BY seq"
+        return await self.read(lambda db: db.execute(query).fetchall())
+
+    async def count_recovery(self, run_ids: list[str]) -> None:
+        """Note that a crash interrupted these runs once more."""
+        query = "UPDATE runs SET recovered = recovered + 1 WHERE run_id = ?"
+        await self.write(lambda db: db.executemany(query, [(run_id,) for run_id in run_ids]))
+
+    async def finish(self, run_id: str, ending: Ending) -> bool:
+        """Write down how a run ended, unless that is written already; return whether it was not."""
+        node_outputs = dumps(ending.node_outputs)
+        query = (
+            "UPDATE runs SET status = ?, ended = max(?, started), error = ?, outputs = ?, node_outputs = ? "
+            "WHERE run_id = ? AND ended IS NULL"
+        )
+        row = (ending.status, now(), ending.error, ending.outputs, node_outputs, run_id)
+        return await self.write(lambda db: db.execute(query, row).rowcount == 1)
+
+    async def fact(self, name: str, value: str | None = None) -> str | None:
+        """Return a fact about the server's life, or store it."""
+        if value is None:
+            row = await self.read(lambda db: _one(db, "SELECT value FROM facts WHERE name = ?", name))
+            return row and row["value"]
+        query = "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        await self.write(lambda db: db.execute(query, (name, value)))
+        return value
+
+
+def _one(db: sqlite3.Connection, query: str, *values: Any) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = db.execute(query, values).fetchone()
+    return row

@@ -1,0 +1,90 @@
+"""JSON values and times, in the forms that the documented answers have."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+MAX_DEPTH = 200
+
+
+def now() -> int:
+    """Return the time in microseconds since 1970, the unit of every time that is stored."""
+    return time.time_ns() // 1000
+
+
+def run_time(microseconds: int | None) -> str | None:
+    """Return a time as runs and steps print it: ``2025-04-24T03:18:12.322630Z``."""
+    return None if microseconds is None else f"{_moment(microseconds):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def workflow_time(microseconds: int) -> str:
+    """Return a time as workflows print it: ``2025-03-12 00:59:55.465508+00:00``."""
+    return f"{_moment(microseconds):%Y-%m-%d %H:%M:%S.%f}+00:00"
+
+
+def elapsed(started: int | None, ended: int | None) -> int | None:
+    """Return whole seconds, rounded down, as the documented examples do."""
+    return None if started is None or ended is None else max(0, ended - started) // 1_000_000
+
+
+def _moment(microseconds: int) -> datetime:
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=rest)
+
+
+def dumps(value: Any) -> str:
+    """Return ``value`` as compact JSON in ASCII, which any database and any pipe takes."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def loads(document: str | bytes) -> Any:
+    """Return the value of a JSON document.
+
+    Raises
+    ------
+    ValueError
+        For what is no JSON, also NaN and Infinity, which others read.
+    """
+    try:
+        return json.loads(document, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is too large for a number")
+    return number
+
+
+def text(value: Any) -> str:
+    """Return ``value`` as it stands inside a longer text: text as it is, null as nothing, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """Return ``value`` as JSON can hold it: keys as text, no NaN, no lone surrogates, no endless nesting."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth > MAX_DEPTH:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, depth + 1) for item in value]
+    return str(value)
