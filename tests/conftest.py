@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripted import Scripted
+
+from orchestra_magic import Orchestra
+from orchestra_magic.client.settings import Chosen, chosen
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -26,3 +31,31 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     # keyring must not reach a real key store
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return home
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    """A real HTTP server on loopback whose answers the test decides."""
+    scripted = Scripted()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that is recognised wherever it turns up."""
+    return "sk-planted-0123456789abcdef"
+
+
+@pytest.fixture
+def orchestra(server: Scripted, key: str) -> Orchestra:
+    """The client, connected to the scripted server."""
+    return Orchestra(server.base_url, key)
+
+
+@pytest.fixture(autouse=True)
+def settings_restored() -> Iterator[None]:
+    """What a test chooses does not reach the next one."""
+    yield
+    for name, value in vars(Chosen()).items():
+        setattr(chosen, name, value)

@@ -67,7 +67,7 @@ def execute(workflow_id: str, inputs: Mapping[str, Any], *, idempotency_key: str
 
 
 def run(workflow_id: str, run_id: str, *, wait: float = 0.0, etag: str | None = None) -> Request:
-    """``GET …/runs/{run_id}``; with ``wait`` and ``etag`` a server that can holds the answer until something changes."""
+    """``GET …/runs/{run_id}``; with ``wait`` and ``etag`` a server that can answers when something changes."""
     path = _path(workflow_id, "runs", run_id)
     if not wait or etag is None:
         return Request("GET", path)

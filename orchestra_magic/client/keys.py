@@ -97,7 +97,7 @@ def _from_colab(name: str) -> str | None:
     if "google.colab" not in sys.modules:
         return None
     try:
-        from google.colab import userdata  # type: ignore[import-not-found]
+        from google.colab import userdata
 
         return str(userdata.get(name) or "") or None
     except Exception as error:  # noqa: BLE001  (Colab raises its own kinds for a missing or locked secret)

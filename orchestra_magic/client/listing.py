@@ -59,7 +59,7 @@ class Steps(_Listing, list["Step"]):
         return listings.steps(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a DataFrame with one row per step: node, status, times, duration (s), tokens, error, in- and outputs."""
+        """Return a DataFrame with one row per step: node, status, times, duration (s), tokens, error, data."""
         import pandas as pd
 
         columns = (

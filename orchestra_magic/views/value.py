@@ -50,12 +50,9 @@ def _tree(value: Mapping[str, Any]) -> str:
     for name, member in list(value.items())[:ROWS]:
         inner = results(member)
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100
-        shown = (
-            f"<details><summary>{escape(line(inner, 60))}</summary>{html(inner)}</details>" if large else html(inner)
-        )
-        rows.append(
-            f'<tr><th scope="row" style="text-align:left">{escape(str(name))}</th><td style="text-align:left">{shown}</td></tr>'
-        )
+        shown = _folded(line(inner, 60), html(inner)) if large else html(inner)
+        head = f'<th scope="row" style="text-align:left">{escape(str(name))}</th>'
+        rows.append(f'<tr>{head}<td style="text-align:left">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
 
 
@@ -85,11 +82,15 @@ def _long_text(value: str) -> str:
         return _pre(value)
     kept = value[:MOST]
     more = "" if len(kept) == len(value) else f" (the first {MOST:,} characters)"
-    return f"{_pre(value[:LONG] + '…')}<details><summary>All {len(value):,} characters{more}</summary>{_pre(kept)}</details>"
+    return _pre(value[:LONG] + "…") + _folded(f"All {len(value):,} characters{more}", _pre(kept))
 
 
 def _all(value: Mapping[str, Any] | Sequence[Any], cut: bool) -> str:
-    return f"<details><summary>All {len(value)}</summary>{_pre(dump(value, indent=2)[:MOST])}</details>" if cut else ""
+    return _folded(f"All {len(value)}", _pre(dump(value, indent=2)[:MOST])) if cut else ""
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def _pre(value: str) -> str:
