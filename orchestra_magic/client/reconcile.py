@@ -53,21 +53,23 @@ def reconcile(
         If no run fits, or more than one.
     """
     fitting: list[RunState] = []
+    unread = ""
     for pause in PAUSES:
         time.sleep(pause)
         try:
             fitting = _fitting(orchestra, workflow_id, inputs, key, sent_at)
         except OrchestraError as error:
-            why = f"{why} Its history cannot be read either: {error}"
+            unread = f" Its history cannot be read either: {error}"
             continue
+        unread = ""
         if len(fitting) == 1:
             journal.started(key, fitting[0].id)
             note = "The answer to the start was lost; this run was found in the history by its inputs and time."
             return Run(orchestra, fitting[0].id, workflow_id, state=fitting[0], note=note)
-    found = "no new run with these inputs" if not fitting else f"{len(fitting)} runs that may be it"
+    count = f"{len(fitting)} runs that may be it" if fitting else "no new run with these inputs"
     runs = [Run(orchestra, state.id, workflow_id, state=state) for state in fitting]
     raise RunUnconfirmed(
-        f"It is not known whether the run was started. {why} The history shows {found}. "
+        f"It is not known whether the run was started. {why}{unread or f' The history shows {count}.'} "
         "`%orchestra_history " + workflow_id + "` shows it; `orchestra.reconcile(error)` looks once more. "
         "To run the cell again may start, and cost, a second run.",
         workflow_id=workflow_id,
