@@ -68,9 +68,7 @@ def _conflicts(grid: Grid) -> set[tuple[int, int]]:
     return found
 
 
-def _align(
-    grid: Grid, rows: Sequence[Sequence[int]], forbidden: set[tuple[int, int]], *, down: bool
-) -> list[int]:
+def _align(grid: Grid, rows: Sequence[Sequence[int]], forbidden: set[tuple[int, int]], *, down: bool) -> list[int]:
     """Join each item with the middle one of those before it; tell the first item of each one's column."""
     root = list(range(len(grid.row)))
     taken = [False] * len(root)
@@ -100,9 +98,7 @@ def _wanted(grid: Grid, near: Sequence[int], item: int, *, down: bool) -> list[i
     return wanted
 
 
-def _compact(
-    grid: Grid, rows: Sequence[Sequence[int]], root: Sequence[int], *, mirrored: bool
-) -> list[float]:
+def _compact(grid: Grid, rows: Sequence[Sequence[int]], root: Sequence[int], *, mirrored: bool) -> list[float]:
     """Push all columns to the left, then draw each to the right as far as its neighbours let it."""
     after: dict[int, dict[int, float]] = {first: {} for first in root}
     waits = dict.fromkeys(after, 0)

@@ -126,7 +126,7 @@ def _bundles(grid: Grid, links: Sequence[Link], steep: Sequence[Steep]) -> list[
             ends["to", slope.lower, slope.back] += 1
     keys: list[Bundle] = []
     for number, (link, slope) in enumerate(zip(links, steep, strict=True)):
-        if link.label:
+        if link.label or slope.back:
             keys.append(("alone", number, False))
             continue
         choices = [("to", slope.lower, slope.back), ("from", slope.upper, slope.back)]
@@ -134,9 +134,7 @@ def _bundles(grid: Grid, links: Sequence[Link], steep: Sequence[Steep]) -> list[
     return keys
 
 
-def _chain(
-    grid: Grid, link: Link, slope: Steep, key: Bundle, shared: dict[tuple[Bundle, int], int]
-) -> list[int]:
+def _chain(grid: Grid, link: Link, slope: Steep, key: Bundle, shared: dict[tuple[Bundle, int], int]) -> list[int]:
     """Lead one link through the rows, with a bend in each row that it passes."""
     if slope.upper == slope.lower:
         return []

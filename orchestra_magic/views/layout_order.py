@@ -29,7 +29,7 @@ def untangle(grid: Grid) -> None:
     for number in range(sweeps):
         if not fewest or stale >= PATIENCE:
             break
-        _sweep(grid, down=number % 2 == 0, turn=number % 4 >= 2)  # noqa: PLR2004 - two sweeps each way
+        _sweep(grid, down=number % 2 == 0, turn=number % 4 >= 2)
         _swap_neighbours(grid)
         count = crossings(grid)
         stale = 0 if count < fewest else stale + 1
@@ -111,8 +111,5 @@ def _swap_neighbours(grid: Grid) -> None:
 def _between(grid: Grid, left: int, right: int, place: Sequence[int]) -> int:
     """Count the crossings among the links of two items, if they stand in this order."""
     return sum(
-        place[one] > place[other]
-        for near in (grid.up, grid.down)
-        for one in near[left]
-        for other in near[right]
+        place[one] > place[other] for near in (grid.up, grid.down) for one in near[left] for other in near[right]
     )

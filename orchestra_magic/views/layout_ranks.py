@@ -133,9 +133,7 @@ def _shorten(
     return moved
 
 
-def _narrow(
-    ranks: Sequence[int], widths: Sequence[float], above: Sequence[Sequence[int]], limit: float
-) -> list[int]:
+def _narrow(ranks: Sequence[int], widths: Sequence[float], above: Sequence[Sequence[int]], limit: float) -> list[int]:
     """Fill the rows in their order, and let what does not fit go to the next one."""
     used: dict[int, float] = {}
     placed = [0] * len(ranks)
