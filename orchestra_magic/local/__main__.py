@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,22 +62,28 @@ def _serve(options: argparse.Namespace) -> int:
             os.dup2(nowhere, 1)
             os.close(nowhere)
 
-    missing = [name for name in _NEEDS if find_spec(name) is None]
-    try:
-        if missing:
-            message = f"{', '.join(missing)} is missing: pip install 'orchestra-magic[local]'"
-            raise process.CommandError(message)
-        from .server import Options, StartError, serve  # noqa: PLC0415  (heavy, and only here)
+    problem = _try_to_serve(options, ready)
+    if problem is None:
+        return 0
+    if options.detached:
+        print(json.dumps({"error": problem}), flush=True)  # noqa: T201
+    return _complain(problem)
 
-        try:
-            serve(Options(options.data or process.data_folder(), options.port), ready)
-        except StartError as error:
-            raise process.CommandError(str(error)) from None
-    except process.CommandError as error:
-        if options.detached:
-            print(json.dumps({"error": str(error)}), flush=True)  # noqa: T201
-        raise
-    return 0
+
+def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]], None]) -> str | None:
+    """Serve until the end; return why that could not begin."""
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        return f"{', '.join(missing)} is missing: pip install 'orchestra-magic[local]'"
+    # Heavy, and needed by this command alone.
+    from .server import Options, StartError, serve
+
+    data = options.data.expanduser().absolute() if options.data else process.data_folder()
+    try:
+        serve(Options(data, options.port), ready)
+    except StartError as error:
+        return str(error)
+    return None
 
 
 def _start(options: argparse.Namespace) -> int:

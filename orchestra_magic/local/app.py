@@ -107,10 +107,7 @@ class Routes:
         return await self._save(row["workflow_id"], name, graph, trusted=trusted)
 
     async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool) -> Response:
-        await self._store.save(workflow_id, name, graph, trusted=trusted)
-        row = await self._store.workflow(workflow_id)
-        assert row is not None
-        return JSON(workflow_answer(row))
+        return JSON(workflow_answer(await self._store.save(workflow_id, name, graph, trusted=trusted)))
 
     async def delete(self, request: Request) -> Response:
         """Take a workflow out of the list; return it as it was. Its runs stay."""
@@ -204,13 +201,11 @@ def build(routes: Routes, token: str) -> Guard:
     return Guard(app, token)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _http_error(_request: Request, error: Any) -> Response:
     return JSON({"detail": error.detail}, error.status_code, headers=error.headers)
 
 
-async def _graph_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, GraphError)
+async def _graph_error(_request: Request, error: Any) -> Response:
     return JSON({"detail": [vars(fault) for fault in error.faults]}, 400)
 
 

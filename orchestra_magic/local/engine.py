@@ -137,4 +137,4 @@ def _refuse_pickles() -> None:
     def refuse(_self: DefaultSerializer, _data: str) -> Any:
         raise ValueError("a pickled value is not read")
 
-    DefaultSerializer.deserialize = refuse  # type: ignore[method-assign]
+    DefaultSerializer.deserialize = refuse  # type: ignore[method-assign, assignment]

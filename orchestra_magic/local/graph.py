@@ -154,7 +154,7 @@ def _read_edges(given: Any, nodes: Mapping[str, Node], faults: list[Fault]) -> d
     edges: dict[str, list[str]] = {}
     for number, edge in enumerate(given):
         where = f"edges[{number}]"
-        if not (isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) for end in edge)):  # noqa: PLR2004
+        if not (isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) for end in edge)):
             faults.append(Fault(None, where, "an edge is a pair of names: [from, to]"))
             continue
         source, target = edge

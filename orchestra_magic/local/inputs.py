@@ -51,7 +51,7 @@ def read_inputs(document: Mapping[str, Any]) -> dict[str, Input]:
             raise ValueError([("input_data", "each input in the list needs a name of its own")])
         given = named
     if not isinstance(given, Mapping):
-        raise ValueError([("input_data", "input_data is an object from a name to what the input is")])
+        raise ValueError([("input_data", "input_data is an object from a name to what the input is")])  # noqa: TRY004  (a fault of the document)
     inputs = {name: _read(name, schema) for name, schema in given.items()}
     faults = [fault for name, schema in given.items() for fault in _check(name, schema, inputs[name])]
     if faults:
@@ -67,9 +67,7 @@ def with_defaults(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict
     ValueError
         Naming every input that is missing or not as declared.
     """
-    wrong = [
-        fault for name, value in given.items() if name in inputs and (fault := inputs[name].fault(value))
-    ]
+    wrong = [fault for name, value in given.items() if name in inputs and (fault := inputs[name].fault(value))]
     missing = [one.name for one in inputs.values() if one.required and one.name not in given]
     if missing:
         names = ", ".join(map(repr, missing))
@@ -89,9 +87,7 @@ def kind(value: Any) -> str:
 def _is(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return name == "boolean"
-    return isinstance(value, _TYPES[name]) or (
-        name == "integer" and isinstance(value, float) and value.is_integer()
-    )
+    return isinstance(value, _TYPES[name]) or (name == "integer" and isinstance(value, float) and value.is_integer())
 
 
 def _read(name: str, schema: Any) -> Input:

@@ -86,10 +86,9 @@ def _launch(arguments: list[str]) -> dict[str, Any]:
         )
     finally:
         os.close(crash)
-    assert server.stdout is not None
     # One line: the status once it answers, or the error. Its end without one means that it died.
-    line = server.stdout.readline()
-    server.stdout.close()
+    with server.stdout or contextlib.nullcontext() as output:
+        line = output.readline() if output else b""
     # The server outlives us on purpose: Popen is not to complain about that.
     server.returncode = server.returncode or 0
     try:

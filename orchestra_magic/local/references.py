@@ -21,12 +21,12 @@ _NEAR = 8
 class UnknownReferenceError(LookupError):
     """A reference names something that is not there. The message says what is.
 
-    ``head`` is the name that the path begins with.
+    ``path`` is what stood between the braces.
     """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{{{{{path}}}}}: {reason}")
-        self.head = head(path)
+        self.path = path
 
 
 def is_path(path: str) -> bool:

@@ -75,10 +75,11 @@ class Runs:
         What their nodes may use.
     """
 
+    _engine: Engine
+
     def __init__(self, store: Store, services: Services) -> None:
         self._store = store
         self._services = services
-        self._engine: Engine | None = None
         self._live: dict[str, _Live] = {}
         self._waiting: deque[str] = deque()
         self._starting: dict[str, asyncio.Task[None]] = {}
@@ -129,9 +130,7 @@ class Runs:
         graph, _ = await self.graph(workflow["workflow_id"], workflow["version"])
         complete = with_defaults(graph.inputs, inputs)
         defaults = {name: value for name, value in complete.items() if name not in inputs}
-        run = NewRun(
-            str(uuid.uuid4()), workflow["workflow_id"], workflow["version"], inputs, defaults, key
-        )
+        run = NewRun(str(uuid.uuid4()), workflow["workflow_id"], workflow["version"], inputs, defaults, key)
         row, new = await self._store.accept(run)
         if new:
             self._dispatch(row["run_id"])
@@ -170,7 +169,6 @@ class Runs:
         """Return the steps of a run, in the order in which they began."""
         steps = view.steps
         if steps is None:
-            assert self._engine is not None
             steps = await self._engine.steps(view.row["run_id"])
         return sorted(steps, key=lambda step: int(step["started"]))
 
@@ -227,7 +225,7 @@ class Runs:
             live = self._live[run_id] = _Live(row, graph)
             self._notify(run_id)
             await self._store.finish(run_id, await self._walk(live, places, trusted=trusted))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a run has to end, whatever happened)
             _log.exception("run %s ended by a fault of the server", run_id)
             await self._fail(run_id, f"a fault of the server, see its log: {type(error).__name__}: {error}")
         finally:
@@ -240,11 +238,9 @@ class Runs:
 
     async def _walk(self, live: _Live, places: Places, *, trusted: bool) -> Ending:
         row, graph = live.row, live.graph
-        inputs = {**loads(row["defaults"]), **loads(row["inputs"])}
+        inputs = {**loads(row["inputs"]), **loads(row["defaults"])}
 
-        async def execute(
-            node: Node, key: str, scope: Mapping[str, Any], absent: Mapping[str, str]
-        ) -> Record:
+        async def execute(node: Node, key: str, scope: Mapping[str, Any], absent: Mapping[str, str]) -> Record:
             record = begin(node, key)
             live.steps[key] = record
             self._notify(row["run_id"])
@@ -277,10 +273,9 @@ class Runs:
             self._starting[run_id] = task
 
     async def _start(self, run_id: str) -> None:
-        assert self._engine is not None
         try:
             await self._engine.start(run_id)
-        except Exception:
+        except Exception:  # noqa: BLE001
             # It stays accepted, and is started when the server starts again.
             _log.exception("run %s could not be started", run_id)
         finally:

@@ -7,12 +7,15 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10_000_000
+_TOO_LARGE = f"the body is larger than {MAX_BODY} bytes"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -46,40 +49,24 @@ class Guard:
             return
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
-            await self._too_large(send)
+            await refuse(send, 413, _TOO_LARGE)
             return
-        await self._limited(scope, receive, send)
-
-    async def _limited(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Pass a request on whose length nobody promised, and end it where it grows too long."""
-        read = 0
-        answered = False
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > MAX_BODY:
-                raise _TooLargeError
-            return message
-
-        async def sent(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await send(message)
-
-        try:
-            await self._app(scope, counted, sent)
-        except _TooLargeError:
-            if not answered:
-                await self._too_large(send)
-
-    async def _too_large(self, send: Send) -> None:
-        await refuse(send, 413, f"the body is larger than {MAX_BODY} bytes")
+        await self._app(scope, _counted(receive), send)
 
 
-class _TooLargeError(Exception):
-    pass
+def _counted(receive: Receive) -> Receive:
+    """Return ``receive`` for a body whose length nobody promised: it ends where that grows too long."""
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > MAX_BODY:
+            raise HTTPException(413, _TOO_LARGE)
+        return message
+
+    return counted
 
 
 def _host(header: bytes) -> str:

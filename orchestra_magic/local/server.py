@@ -85,9 +85,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
             lock.close()
 
 
-async def _serve(
-    options: Options, listener: socket.socket, about: dict[str, Any], answers: Callable[[], None]
-) -> None:
+async def _serve(options: Options, listener: socket.socket, about: dict[str, Any], answers: Callable[[], None]) -> None:
     store = Store(options.data)
     await _ship(store)
     sandbox = Sandbox()
@@ -169,7 +167,8 @@ def _take(lock: files.Lock) -> files.Lock:
 def _listen(asked: int | None, last: int) -> socket.socket:
     """Return a socket on the port that was asked for, else the last one, else any that is free."""
     for port in [asked] if asked is not None else [last, 0]:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With the protocol named, asyncio turns off Nagle's delay, which costs 40 ms for each answer.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

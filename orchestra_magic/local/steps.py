@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,8 +80,9 @@ async def _work(record: Record, call: Call, absent: Mapping[str, str]) -> None:
         # A failed code node still has its say: only a later node that wants its results fails by it.
         mapped(kind, call.node, outcome.output, partly=bool(outcome.error))
     except references.UnknownReferenceError as error:
-        if error.head in absent:
-            raise NodeError(f"{error} ({absent[error.head]})") from None
+        why = absent.get(references.head(error.path))
+        if why:
+            raise NodeError(f"{{{{{error.path}}}}} has no value, because {why}") from None
         raise
     record.update(
         status=FAILED if outcome.error else COMPLETED,
@@ -131,16 +133,13 @@ def mapped(kind: NodeType, node: Node, output: Any, *, partly: bool = False) -> 
 
     Raises
     ------
-    NodeError
+    UnknownReferenceError
         If a path of its mapping leads nowhere.
     """
     found = {}
     for name, path in kind.mapping(node).items():
-        try:
+        with contextlib.suppress(*([references.UnknownReferenceError] if partly else [])):
             found[name] = references.look_up(path, output) if path else output
-        except references.UnknownReferenceError as error:
-            if not partly:
-                raise NodeError(f"output_mapping of {name}: {error}") from None
     return found
 
 

@@ -94,12 +94,12 @@ class Store(Database):
         """Return the id of the workflow called ``name``."""
         query = "SELECT workflow_id FROM workflows WHERE name = ? AND NOT deleted ORDER BY created"
         row = await self.read(lambda db: _one(db, query, name))
-        return row and row["workflow_id"]
+        return None if row is None else str(row["workflow_id"])
 
     async def save(
         self, workflow_id: str, name: str, graph: Any, *, trusted: bool = True, shipped: bool = False
-    ) -> None:
-        """Store a workflow. Another graph, or other trust, than the current one makes a new version."""
+    ) -> sqlite3.Row:
+        """Store a workflow, and return it. Another graph, or other trust, than the current makes a new version."""
         document = dumps(graph)
         digest = hashlib.sha256(document.encode()).hexdigest()
 
@@ -125,6 +125,8 @@ class Store(Database):
             )
 
         await self.write(work)
+        query = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ?"
+        return await self.read(lambda db: db.execute(query, (workflow_id,)).fetchone())
 
     async def delete(self, workflow_id: str) -> None:
         """Take a workflow out of the list. Its runs keep what they need."""
@@ -156,9 +158,7 @@ class Store(Database):
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
-            new = _one(db, "SELECT * FROM runs WHERE run_id = ?", run.run_id)
-            assert new is not None
-            return new, True
+            return db.execute("SELECT * FROM runs WHERE run_id = ?", (run.run_id,)).fetchone(), True
 
         return await self.write(work)
 
@@ -197,7 +197,7 @@ class Store(Database):
         """Return a fact about the server's life, or store it."""
         if value is None:
             row = await self.read(lambda db: _one(db, "SELECT value FROM facts WHERE name = ?", name))
-            return row and row["value"]
+            return None if row is None else str(row["value"])
         query = "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
         await self.write(lambda db: db.execute(query, (name, value)))
         return value

@@ -17,9 +17,7 @@ Reservation = Callable[[Callable[[], Awaitable[Record]]], Awaitable[Record]]
 class Execute(Protocol):
     """Runs one node: what the walk asks for."""
 
-    def __call__(
-        self, node: Node, key: str, scope: Mapping[str, Any], absent: Mapping[str, str]
-    ) -> Awaitable[Record]:
+    def __call__(self, node: Node, key: str, scope: Mapping[str, Any], absent: Mapping[str, str]) -> Awaitable[Record]:
         """Return the finished record of the step."""
 
 
@@ -58,9 +56,7 @@ class Walk:
         self.failure: str | None = None
         """Why the run failed, with the node named."""
         self._last: dict[str, Record] = {}
-        self._places = {
-            key: reserve(key) for component in graph.components for key in self._keys(component)
-        }
+        self._places = {key: reserve(key) for component in graph.components for key in self._keys(component)}
 
     async def run(self) -> None:
         """Go the whole way."""
@@ -118,9 +114,7 @@ class Walk:
                     self._fail(name, f"the loop came round more than settings.max_visits = {limit} times")
                     return
             await asyncio.gather(*(self._node(name, f"{name}#{visits[name]}") for name in reached))
-            reached = [
-                name for name in component if any(self._leads(source, name) for source in reached)
-            ]
+            reached = [name for name in component if any(self._leads(source, name) for source in reached)]
 
     def _entered(self, name: str, component: list[str]) -> bool:
         """Tell whether a live edge leads to ``name`` from outside its loop."""

@@ -42,7 +42,7 @@ async def fetch(
     *,
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
-    timeout: float = 60.0,  # noqa: ASYNC109  (of the socket: a thread cannot be cancelled)
+    timeout: float = 60.0,
     max_answer: int = MAX_ANSWER,
 ) -> Answer:
     """Send one request and return the answer, also if its status is an error.

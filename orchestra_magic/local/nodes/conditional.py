@@ -100,8 +100,9 @@ def _check_condition(where: str, condition: Mapping[str, Any]) -> Iterator[tuple
         if not references.is_path(_variable(criterion.get("variable"))):
             yield f"{spot}.variable", "a variable is a reference, such as {{count.data.results}}"
         if criterion.get("operator") not in OPERATORS:
-            yield f"{spot}.operator", f"there is no operator {criterion.get('operator')!r}; there are: " + (
-                " ".join(OPERATORS)
+            yield (
+                f"{spot}.operator",
+                f"there is no operator {criterion.get('operator')!r}; there are: " + (" ".join(OPERATORS)),
             )
         if "value" not in criterion:
             yield f"{spot}.value", "a criterion needs a value to compare with"
@@ -129,12 +130,12 @@ def _holds(criterion: Mapping[str, Any]) -> bool:
     name, asked = criterion["variable"], criterion["operator"]
     left, right = criterion["is"], criterion["value"]
     if asked in ("in", "not in"):
-        return _contains(name, left, right) == (asked == "in")
+        return _contains(name, left, right) is (asked == "in")
     kinds = _kind(left), _kind(right)
     if asked in ("==", "!="):
         if kinds[0] != kinds[1] and "null" not in kinds:
             raise _incomparable(name, asked, *kinds)
-        return bool(left == right) == (asked == "==")
+        return bool(left == right) is (asked == "==")
     if kinds[0] != kinds[1] or kinds[0] not in ("number", "text"):
         raise _incomparable(name, asked, *kinds)
     return _ORDERING[asked](left, right)
@@ -158,7 +159,9 @@ def _kind(value: Any) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "text", list: "list"}.get(type(value), "object")
+    if isinstance(value, str):
+        return "text"
+    return "list" if isinstance(value, list) else "object"
 
 
 def _incomparable(name: str, asked: str, left: str, right: str) -> NodeError:

@@ -97,9 +97,7 @@ class ModelNode(NodeType):
         given = {key: value for key, value in metadata.items() if key not in _OURS and value is not None}
         filled: dict[str, Any] = references.fill(given, call.scope)
         filled["messages"] = [
-            message
-            for message in filled["messages"]
-            if message.get("content") or message["role"] != "system"
+            message for message in filled["messages"] if message.get("content") or message["role"] != "system"
         ]
         filled["stream"] = False
         return filled
@@ -141,9 +139,7 @@ def _completion(endpoint: Endpoint, answer: Answer) -> dict[str, Any]:
         later = answer.status in _LATER or answer.status >= _SERVER_ERROR
         after = answer.headers.get("retry-after", "")
         wait = float(after) if after.isdigit() else None
-        raise NodeError(
-            f"{endpoint.base_url} answered {answer.status}: {shown}", transient=later, after=wait
-        )
+        raise NodeError(f"{endpoint.base_url} answered {answer.status}: {shown}", transient=later, after=wait)
     try:
         completion = plain(loads(answer.body))
     except ValueError:

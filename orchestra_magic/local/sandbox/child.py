@@ -23,7 +23,7 @@ _REPR_LENGTH = 10_000
 def limit(limits: dict[str, int]) -> None:
     """Lower what this process may use. What a system does not know is left out."""
     try:
-        import resource  # noqa: PLC0415  (Windows has none)
+        import resource
     except ImportError:
         return
     for name, value in limits.items():
@@ -62,8 +62,9 @@ def run(code: str, values: dict[str, Any]) -> dict[str, Any]:
 
 def describe(error: BaseException, code: str) -> str:
     """Return the traceback as the author of the program knows it: without our own frames."""
-    import linecache  # noqa: PLC0415  (only a program that failed pays for them)
-    import traceback  # noqa: PLC0415
+    # Only a program that failed pays for these.
+    import linecache
+    import traceback
 
     linecache.cache[_FILE] = (len(code), None, code.splitlines(keepends=True), _FILE)
     frame = error.__traceback__
@@ -99,6 +100,14 @@ def as_json(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+def flush(stream: Any) -> None:
+    """Flush what the program may have closed, or replaced by anything."""
+    try:
+        stream.flush()
+    except BaseException:  # noqa: BLE001
+        return
+
+
 def main(result: int) -> None:
     """Serve one request and end the process, whatever threads the program left behind."""
     request = json.loads(sys.stdin.buffer.read())
@@ -109,10 +118,7 @@ def main(result: int) -> None:
     limit(request["limits"])
     outcome = encode(run(request["code"], request["values"]))
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
+        flush(stream)
     with os.fdopen(result, "wb") as pipe:
         pipe.write(outcome)
     os._exit(0)

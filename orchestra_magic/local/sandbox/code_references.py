@@ -45,7 +45,7 @@ def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
         return "" if value is None else json.dumps(value, ensure_ascii=False)
 
     class Filler(ast.NodeTransformer):
-        def visit_Set(self, node: ast.Set) -> ast.AST:  # noqa: N802  (the name that ast asks for)
+        def visit_Set(self, node: ast.Set) -> ast.AST:
             path = _bare(node)
             if path is None:
                 return self.generic_visit(node)
@@ -53,12 +53,12 @@ def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
             value = ast.Subscript(value=holder, slice=ast.Constant(path), ctx=ast.Load())
             return ast.fix_missing_locations(ast.copy_location(value, node))
 
-        def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:
             if isinstance(node.value, str):
                 node.value = _substitute(node.value, text)
             return node
 
-        def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802
+        def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
             for part in node.values:
                 if isinstance(part, ast.FormattedValue):
                     part.value = self.visit(part.value)

@@ -155,10 +155,7 @@ class _Process:
         request = {"code": code, "values": values, "limits": limits.for_child(), "path": _search_path()}
         sizes = (limits.output, limits.output, limits.result)
         streams = [_Capture(size) for size in sizes]
-        readers = [
-            asyncio.create_task(stream.drain(pipe))
-            for stream, pipe in zip(streams, self._pipes, strict=True)
-        ]
+        readers = [asyncio.create_task(stream.drain(pipe)) for stream, pipe in zip(streams, self._pipes, strict=True)]
         self._pipes = []
         late = False
         try:
@@ -181,8 +178,7 @@ class _Process:
         return execution
 
     async def _serve(self, request: bytes) -> None:
-        stdin = self._process.stdin
-        assert stdin is not None
+        stdin: Any = self._process.stdin
         with contextlib.suppress(ConnectionError):
             stdin.write(request)
             await stdin.drain()
@@ -254,7 +250,7 @@ class _Capture:
 
 def _search_path() -> list[str]:
     """Return where the server itself finds installed packages: code nodes have the user's packages."""
-    own = os.path.dirname(os.__file__)
+    own = str(Path(os.__file__).parent)
     return [path for path in sys.path if path and not path.endswith(".zip") and not _within(path, own)]
 
 

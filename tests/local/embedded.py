@@ -1,0 +1,119 @@
+"""A real embedded Orchestra in a process of its own, and the shortest way to talk to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+
+class LocalServer:
+    """An embedded Orchestra with a home of its own.
+
+    ``base_url`` and ``token`` are what a client needs; the rest is for tests of the server itself.
+    """
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("ORCHESTRA_") and "proxy" not in name.lower()
+        }
+        self.environment |= {"ORCHESTRA_HOME": str(home), **environment}
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self._ids: dict[str, str] = {}
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``orchestra-local`` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "orchestra_magic.local", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *options: str) -> LocalServer:
+        done = self.command("start", "--json", *options)
+        assert done.returncode == 0, done.stderr
+        self.read()
+        return self
+
+    def read(self) -> dict[str, Any]:
+        about = json.loads((self.home / "local" / "server.json").read_text())
+        self.base_url, self.token, self.pid = about["base_url"], about["token"], about["pid"]
+        self.http.headers["Authorization"] = f"Bearer {self.token}"
+        return about
+
+    def stop(self) -> None:
+        self.command("stop")
+
+    def close(self) -> None:
+        """Stop it, and see that nothing went wrong in it unseen."""
+        self.command("stop")
+        log = self.home / "local" / "server.log"
+        crash = self.home / "local" / "crash.log"
+        assert "Traceback" not in (crash.read_text() if crash.exists() else "")
+        assert " ERROR " not in (log.read_text() if log.exists() else "")
+
+    def kill(self) -> None:
+        """As a power cut does it, for the process alone."""
+        os.kill(self.pid, signal.SIGKILL)
+        while Path(f"/proc/{self.pid}").exists() and "Z" not in _state(self.pid):
+            time.sleep(0.005)
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.http.request(method, self.base_url + path, timeout=70, **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        response = self.request("GET", path, **options)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def id_of(self, name: str) -> str:
+        if name not in self._ids:
+            self._ids = {one["name"]: one["workflow_id"] for one in self.get("/workflows")}
+        return self._ids.get(name, name)
+
+    def upload(self, graph: Any, **wrapping: Any) -> str:
+        body = {"graph": graph, **wrapping} if wrapping else graph
+        response = self.request("POST", "/workflows", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()["workflow_id"]
+
+    def execute(self, workflow: str, inputs: Any = None, **headers: str) -> str:
+        path = f"/workflows/{self.id_of(workflow)}/execute"
+        response = self.request("POST", path, json=inputs or {}, headers=headers)
+        assert response.status_code == 200, response.text
+        return response.json()["run_id"]
+
+    def run(self, workflow: str, run_id: str, *, wait: int = 60) -> dict[str, Any]:
+        path = f"/workflows/{self.id_of(workflow)}/runs/{run_id}"
+        [run] = self.get(path, headers={"Prefer": f"wait={wait}"} if wait else {})
+        return run
+
+    def steps(self, workflow: str, run_id: str) -> list[dict[str, Any]]:
+        return self.get(f"/workflows/{self.id_of(workflow)}/runs/{run_id}/steps")
+
+    def finish(self, workflow: str, inputs: Any = None) -> dict[str, Any]:
+        """Execute, and return the run when it is over."""
+        run = self.run(workflow, self.execute(workflow, inputs))
+        assert run["end_time"], run
+        return run
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"

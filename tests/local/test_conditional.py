@@ -1,0 +1,88 @@
+import pytest
+
+from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
+
+
+def choose(scope, *conditions, **more):
+    node = Node("c", "conditional", {"conditions": list(conditions), **more})
+    call = Call(node, "run", scope, services=None)
+    kind = TYPES["conditional"]
+    work = kind.run(kind.inputs(call), call)
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value.output["then"], done.value.targets
+
+
+def holds(left, operator, right):
+    criterion = {"variable": "{{x}}", "operator": operator, "value": right}
+    return choose({"x": left}, {"criteria": [criterion], "then": "yes"}, **{"else": "no"})[0] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("left", "operator", "right", "expected"),
+    [
+        (1, "==", 1.0, True),
+        ("a", "==", "b", False),
+        ("a", "!=", "b", True),
+        (None, "==", 5, False),
+        (None, "!=", "", True),
+        (None, "==", None, True),
+        ([1], "==", [1], True),
+        ({"a": 1}, "!=", {"a": 1}, False),
+        (2, ">", 1, True),
+        (1, ">", 1, False),
+        (1, ">=", 1, True),
+        (1, "<", 1.5, True),
+        (2, "<=", 1, False),
+        ("b", ">", "a", True),
+        ("an owl", "in", "owl", True),
+        ("an owl", "not in", "owl", False),
+        ([1, "a"], "in", "a", True),
+        ([1, "a"], "in", True, False),
+        ([1], "not in", 2, True),
+        ({"k": 1}, "in", "k", True),
+    ],
+)
+def test_operators(left, operator, right, expected):
+    assert holds(left, operator, right) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "operator", "right", "message"),
+    [
+        (5, "==", "5", "x is number and the value is text: == does not compare them; make both the same type"),
+        ("5", ">", 4, "x is text and the value is number: > does not compare them"),
+        (True, "==", 1, "x is boolean and the value is number"),
+        (True, ">", False, "x is boolean and the value is boolean: > does not compare them"),
+        (None, "<", 1, "x is null and the value is number"),
+        (5, "in", 5, "x is number, and only text, a list or an object contains a value"),
+        ("5", "in", 5, "x is text, and number cannot be in it"),
+    ],
+)
+def test_types_that_do_not_compare_are_an_error(left, operator, right, message):
+    with pytest.raises(NodeError) as caught:
+        holds(left, operator, right)
+    assert str(caught.value).startswith(message)
+
+
+def criteria(*values):
+    return [{"variable": "x", "operator": "==", "value": value} for value in values]
+
+
+def test_first_true_condition_wins():
+    first = {"criteria": criteria(1), "then": "a"}
+    second = {"criteria": criteria(1), "then": "b"}
+    assert choose({"x": 1}, first, second) == ("a", ["a"])
+
+
+def test_and_or_else():
+    both = {"criteria": criteria(1, 2), "then": "a"}
+    assert choose({"x": 1}, {**both, "match": "and"}) == (None, [])
+    assert choose({"x": 1}, {**both, "match": "or"}) == ("a", ["a"])
+    assert choose({"x": 9}, both, **{"else": "b"}) == ("b", ["b"])
+
+
+def test_values_may_be_references():
+    condition = {"criteria": [{"variable": "a.b", "operator": "<", "value": "{{limit}}"}], "then": "t"}
+    assert choose({"a": {"b": 1}, "limit": 2}, condition)[0] == "t"

@@ -1,0 +1,95 @@
+"""kill -9 at any moment: nothing that was accepted is lost, and no finished step is done again."""
+
+import random
+import time
+from itertools import pairwise
+
+from .graphs import code, graph
+
+WAIT = "import time\ntime.sleep(0.25)\nopen({path!r}, 'a').write('{{{{n}}}} {name}\\n')\n{{{{n}}}}"
+
+
+def slow(folder, *names):
+    """Return a graph whose nodes write down that they are done."""
+    nodes = {
+        name: code(WAIT.format(path=str(folder / "done"), name=name), output_mapping={f"{name}_n": "data.results"})
+        for name in names
+    }
+    chain = ["START", *names, "END"]
+    edges = [f"{one} {two}" for one, two in pairwise(chain)]
+    return graph(nodes, *edges, selectedOutput=names[-1], input_data={"n": "integer"})
+
+
+def test_accepted_runs_survive_being_killed(make_server, tmp_path):
+    server = make_server().start()
+    workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
+    choose = random.Random(4)
+    runs = {}
+    recorded = {}
+    for n in range(24):
+        runs[n] = server.execute(workflow, {"n": n})
+        if n % 8 == 7:
+            time.sleep(choose.uniform(0.2, 0.9))
+            for run_id in runs.values():
+                for step in server.steps(workflow, run_id):
+                    if step["status"] == "completed":
+                        recorded[step["id"]] = step
+            server.kill()
+            server.start()
+    finished = {n: server.run(workflow, run_id) for n, run_id in runs.items()}
+    assert {n: (run["status"], run["outputs"]) for n, run in finished.items()} == {n: ("completed", n) for n in runs}
+    # A step that was under way is done again; one that was recorded is not, and keeps its times.
+    assert len(recorded) > 10
+    after = {step["id"]: step for run_id in runs.values() for step in server.steps(workflow, run_id)}
+    assert recorded == {name: after[name] for name in recorded}
+    lines = (tmp_path / "done").read_text().splitlines()
+    assert set(lines) == {f"{n} {name}" for n in runs for name in "abc"}
+    history = server.get(f"/workflows/{workflow}/runs")
+    assert [run["id"] for run in history] == [runs[n] for n in sorted(runs, reverse=True)]
+
+
+def test_a_finished_step_is_not_done_again(make_server, tmp_path):
+    server = make_server().start()
+    workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
+    run_id = server.execute(workflow, {"n": 7})
+    path = f"/workflows/{workflow}/runs/{run_id}"
+    tag = None
+    while [step["node_id"] for step in server.steps(workflow, run_id)] != ["a", "b"]:
+        response = server.request("GET", path, headers={"Prefer": "wait=5", "If-None-Match": tag} if tag else {})
+        tag = response.headers["ETag"]
+    before = server.steps(workflow, run_id)[0]
+    server.kill()
+    server.start()
+    assert server.run(workflow, run_id, wait=0)["status"] in ("running", "completed")
+    assert server.run(workflow, run_id)["status"] == "completed"
+    steps = server.steps(workflow, run_id)
+    assert steps[0] == before
+    assert (tmp_path / "done").read_text().splitlines().count("7 a") == 1
+    assert [step["node_id"] for step in steps] == ["a", "b", "c"]
+
+
+def test_a_run_goes_on_after_an_orderly_stop(make_server, tmp_path):
+    server = make_server().start()
+    workflow = server.upload(slow(tmp_path, "a", "b"), name="slow")
+    run_id = server.execute(workflow, {"n": 1}, **{"Idempotency-Key": "once"})
+    server.stop()
+    server.start()
+    assert server.execute(workflow, {"n": 1}, **{"Idempotency-Key": "once"}) == run_id
+    assert server.run(workflow, run_id)["outputs"] == 1
+
+
+def test_what_has_ended_stays_as_it_was(make_server):
+    server = make_server().start()
+    run = server.finish("hello", {"name": "Ada"})
+    steps = server.steps("hello", run["id"])
+    tag = server.request("GET", f"/workflows/{server.id_of('hello')}/runs/{run['id']}").headers["ETag"]
+    cancelled = server.execute("countdown", {"seconds": 30})
+    path = f"/workflows/{server.id_of('countdown')}/runs/{cancelled}"
+    server.request("POST", f"{path}/cancel")
+    server.kill()
+    server.start()
+    assert server.run("hello", run["id"], wait=0) == run
+    assert server.steps("hello", run["id"]) == steps
+    again = server.request("GET", f"/workflows/{server.id_of('hello')}/runs/{run['id']}")
+    assert again.headers["ETag"] == tag
+    assert server.run("countdown", cancelled)["status"] == "cancelled"

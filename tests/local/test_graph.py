@@ -1,0 +1,169 @@
+import pytest
+
+from orchestra_magic.local.graph import GraphError, read_graph
+from orchestra_magic.local.inputs import with_defaults
+from orchestra_magic.local.order import components
+
+from .graphs import code, graph
+
+STRAIGHT = ("START a", "a END")
+
+
+def faults(document):
+    with pytest.raises(GraphError) as caught:
+        read_graph(document)
+    return [(fault.node, fault.field, fault.message) for fault in caught.value.faults]
+
+
+def check(criteria, **more):
+    return {"type": "conditional", "metadata": {"conditions": [{"criteria": criteria, "then": "a"}], **more}}
+
+
+def test_the_documented_example_is_a_graph(sample):
+    read = read_graph(sample("hi-workflow.graph.json"))
+    assert list(read.nodes) == ["model_1"]
+    assert read.selected == "model_1"
+    assert read.mapping("model_1") == {"model_1": "choices[0].message.content"}
+
+
+@pytest.mark.parametrize(
+    ("document", "where", "message"),
+    [
+        ([], (None, ""), "a graph is a JSON object"),
+        ({}, (None, "nodes"), "a graph needs nodes"),
+        ({"nodes": {"a": code("1")}}, (None, "edges"), "a graph needs edges"),
+        (graph({"a": {"type": "nope"}}, *STRAIGHT), ("a", "type"), "there is no node type 'nope'; there are: code"),
+        (graph({"a": 1}, *STRAIGHT), ("a", ""), "a node is an object"),
+        (graph({"a b": code("1")}), ("a b", "name"), "'a b' is no name"),
+        (graph({"END": code("1")}), ("END", "name"), "'END' is no name"),
+        (graph({"a": code("1")}, "START a", "a b"), (None, "edges[1]"), "there is no node 'b' for the edge to lead to"),
+        (
+            graph({"a": code("1")}, "START a", "b a"),
+            (None, "edges[1]"),
+            "there is no node 'b' for the edge to begin at",
+        ),
+        (graph({"a": code("1")}, "START a", "a"), (None, "edges[1]"), "an edge is a pair of names"),
+        (graph({"a": code("1"), "b": code("1")}, *STRAIGHT), ("b", "edges"), "no edge leads here from START"),
+        (graph({"a": code("x = (")}, *STRAIGHT), ("a", "code"), "this is not Python: line 1"),
+        (graph({"a": code(" ")}, *STRAIGHT), ("a", "code"), "a code node needs its program"),
+        (graph({"a": code("1")}, *STRAIGHT, selectedOutput="b"), (None, "selectedOutput"), "there is no node 'b'"),
+        (graph({"a": code("1", timeout="x")}, *STRAIGHT), ("a", "timeout"), "timeout is a number of seconds"),
+        (graph({"a": code("1", retries=-1)}, *STRAIGHT), ("a", "retries"), "retries is a whole number"),
+        (
+            graph({"a": code("1", output_mapping={"x": "a..b"})}, *STRAIGHT),
+            ("a", "output_mapping.x"),
+            '"a..b" is no path',
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, "a a"),
+            ("a", "edges"),
+            "a → a goes round in a loop: set settings.max_visits",
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, settings={"max_visits": 0}),
+            (None, "settings.max_visits"),
+            "max_visits is a whole number from 1",
+        ),
+        (graph({"a": code("{{b.c}}")}, *STRAIGHT), ("a", "code"), "{{b.c}}: nothing provides 'b'"),
+        (
+            graph({"a": code("{{b}}")}, *STRAIGHT, input_data={"c": "string"}),
+            ("a", "code"),
+            "{{b}}: nothing provides 'b'; there is: c",
+        ),
+        (
+            graph({"a": code("{{b}}"), "b": code("1")}, *STRAIGHT, "a b"),
+            ("a", "code"),
+            "{{b}}: 'b' does not come before this node",
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, input_data={"a": "string"}),
+            ("a", "output_mapping"),
+            "'a' is an input already",
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, input_data={"x": {"type": "text"}}),
+            (None, "input_data.x.type"),
+            "there is no type 'text'",
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, input_data={"x": {"type": "number", "default": "1"}}),
+            (None, "input_data.x.default"),
+            "'x' is to be of type number, not string",
+        ),
+        (
+            graph({"c": check([{"variable": "x", "operator": "~", "value": 1}]), "a": code("1")}, "START c", "c a"),
+            ("c", "conditions[0].criteria[0].operator"),
+            "there is no operator '~'",
+        ),
+        (
+            graph({"c": check([{"variable": "x", "operator": "=="}]), "a": code("1")}, "START c", "c a"),
+            ("c", "conditions[0].criteria[0].value"),
+            "a criterion needs a value",
+        ),
+        (
+            graph(
+                {"c": check([{"variable": "x", "operator": "==", "value": 1}]), "a": code("1")}, "START c", "START a"
+            ),
+            ("c", "conditions[0].then"),
+            "'a' is no node that an edge leads to from here",
+        ),
+        (
+            graph({"a": {"type": "model", "metadata": {"model": "m"}}}, *STRAIGHT),
+            ("a", "messages"),
+            "a model node needs a list",
+        ),
+    ],
+)
+def test_a_fault_says_where_and_what(document, where, message):
+    found = [text for node, field, text in faults(document) if (node, field) == where]
+    assert any(text.startswith(message) for text in found), faults(document)
+
+
+def test_all_faults_come_at_once():
+    found = faults(graph({"a": code("{{x.y}}"), "b": {"type": "nope"}}, *STRAIGHT, "a zz", selectedOutput="q"))
+    assert {(node, field) for node, field, _ in found} == {
+        ("a", "code"),
+        ("b", "type"),
+        (None, "edges[2]"),
+        (None, "selectedOutput"),
+    }
+
+
+def test_undeclared_inputs_are_what_nothing_provides():
+    read = read_graph(graph({"a": code("{{prompt}}"), "b": code("'{{a.data}} {{tone}}'")}, "START a", "a b", "b END"))
+    assert set(read.inputs) == {"prompt", "tone"}
+    assert all(one.required for one in read.inputs.values())
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "expected"),
+    [
+        ({"x": "string"}, {"x": "a"}, {"x": "a"}),
+        ({"x": 5}, {}, {"x": 5}),
+        ({"x": 5}, {"x": 6, "extra": 1}, {"x": 6, "extra": 1}),
+        ([{"name": "x", "default": 1}, {"name": "y", "required": False}], {}, {"x": 1, "y": None}),
+        ({"x": {"type": "integer"}}, {"x": 2.0}, {"x": 2.0}),
+        ({"x": {"type": "array", "default": []}}, {}, {"x": []}),
+    ],
+)
+def test_defaults(declared, given, expected):
+    read = read_graph(graph({"a": code("1")}, *STRAIGHT, input_data=declared))
+    assert with_defaults(read.inputs, given) == expected
+
+
+def test_every_wrong_input_is_named():
+    declared = {"x": "string", "y": {"type": "number"}, "z": {"type": "boolean"}, "e": {"enum": ["a", "b"]}}
+    read = read_graph(graph({"a": code("1")}, *STRAIGHT, input_data=declared))
+    with pytest.raises(ValueError) as caught:
+        with_defaults(read.inputs, {"z": 1, "e": "c"})
+    assert str(caught.value) == (
+        "missing required inputs: 'x', 'y'; 'z' is to be of type boolean, not integer; "
+        "'e' is to be one of 'a', 'b', not 'c'"
+    )
+
+
+def test_components_are_in_topological_order_with_loops_together():
+    edges = {"e": ["a"], "a": ["b"], "b": ["c", "d"], "c": ["a"], "d": []}
+    assert components(["d", "c", "b", "a", "e"], edges) == [["e"], ["c", "b", "a"], ["d"]]
+    long = {str(n): [str(n + 1)] for n in range(5000)}
+    assert len(components([str(n) for n in range(5001)], long)) == 5001

@@ -1,0 +1,158 @@
+import json
+import os
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_ten_starts_at_the_same_moment_start_one_server(make_server):
+    server = make_server()
+    command = [sys.executable, "-m", "orchestra_magic.local", "start", "--json"]
+    starts = [subprocess.Popen(command, env=server.environment, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    answers = [json.loads(one.communicate(timeout=60)[0]) for one in starts]
+    assert {one.returncode for one in starts} == {0}
+    assert len({answer["pid"] for answer in answers}) == 1
+    assert (server.home / "local" / "server.log").read_text().count("answers at") == 1
+
+
+def test_status_stop_and_the_same_address_again(make_server):
+    server = make_server()
+    assert server.command("status").returncode == 1
+    assert "orchestra-local start" in server.command("status").stderr
+    assert json.loads(server.command("status", "--json").stdout)["pid"] is None
+    server.start()
+    status = json.loads(server.command("status", "--json").stdout)
+    assert set(status) == {"pid", "base_url", "data", "version", "runs"}
+    assert status["base_url"].endswith("/api/v1/workflow")
+    before = server.base_url, server.token
+    assert f"stopped process {status['pid']}" in server.command("stop").stdout
+    assert not (server.home / "local" / "server.json").exists()
+    assert server.command("stop").stdout == "no server runs\n"
+    server.start()
+    assert (server.base_url, server.token) == before
+    assert "answers at" in server.command("logs").stdout
+
+
+def test_a_port_that_is_taken(make_server):
+    server = make_server().start()
+    port = int(server.base_url.split(":")[2].split("/")[0])
+    server.stop()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        refused = server.command("start", "--port", str(port))
+        assert refused.returncode == 1
+        assert f"port {port} cannot be used" in refused.stderr
+        token = server.token
+        server.start()
+        assert f":{port}/" not in server.base_url
+        assert server.token == token
+
+
+def test_a_second_server_says_who_holds_the_data(make_server):
+    server = make_server().start()
+    refused = server.command("serve")
+    assert refused.returncode == 1
+    assert f"another server, process {server.pid}, works on this data" in refused.stderr
+    other = make_server()
+    data = json.loads(server.command("status", "--json").stdout)["data"]
+    refused = other.command("start", "--data", data)
+    assert refused.returncode == 1
+    assert f"process {server.pid}" in refused.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_nobody_else_can_read(make_server):
+    server = make_server().start()
+    server.finish("hello")
+    home = server.home / "local"
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "data").stat().st_mode) == 0o700
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in files} == {path.name: 0o600 for path in files}
+
+
+def test_the_command_is_light():
+    program = (
+        "import sys, orchestra_magic.local.__main__ as m\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'dbos', 'sqlalchemy', 'starlette', 'uvicorn', 'asyncio', 'requests'}\n"
+        "print(heavy & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_without_the_extra_one_line_says_what_to_install(make_server):
+    program = (
+        "import sys, importlib.util as u\n"
+        "find = u.find_spec\n"
+        "import orchestra_magic.local.__main__ as m\n"
+        "m.find_spec = lambda name: None if name == 'dbos' else find(name)\n"
+        "sys.exit(m.main(['serve']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=make_server().environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "orchestra-local: dbos is missing: pip install 'orchestra-magic[local]'\n"
+
+
+def test_the_server_imports_nothing_of_the_client():
+    program = (
+        "import sys, orchestra_magic.local.server\n"
+        "print([m for m in sys.modules if m.startswith('orchestra_magic.') "
+        "and m.split('.')[1] in ('client', 'views', 'notebook', 'errors')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_data_of_a_newer_version_and_damaged_data_are_left_alone(make_server):
+    server = make_server().start()
+    server.stop()
+    path = server.home / "local" / "data" / "orchestra.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    refused = server.command("start")
+    assert refused.returncode == 1
+    assert "written by a newer version" in refused.stderr
+    damaged = b"not a database at all" * 500
+    for name in ("orchestra.sqlite", "orchestra.sqlite-wal", "orchestra.sqlite-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    path.write_bytes(damaged)
+    refused = server.command("start")
+    assert refused.returncode == 1
+    assert "is no database that can be read" in refused.stderr
+    assert path.read_bytes() == damaged
+
+
+def test_stopping_lets_those_who_wait_go(make_server):
+    server = make_server().start()
+    run_id = server.execute("countdown", {"seconds": 30})
+    path = f"{server.base_url}/workflows/{server.id_of('countdown')}/runs/{run_id}"
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", _ASK, path, server.token], stdout=subprocess.PIPE, text=True, env=server.environment
+    )
+    assert waiting.stdout.readline() == "asking\n"
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 5
+    assert '"status":"running"' in waiting.communicate(timeout=10)[0]
+
+
+_ASK = """
+import sys, urllib.request
+headers = {"Authorization": f"Bearer {sys.argv[2]}", "Prefer": "wait=50"}
+urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers={"Authorization": headers["Authorization"]})).read()
+print("asking", flush=True)
+print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers)).read().decode())
+"""

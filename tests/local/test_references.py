@@ -1,0 +1,121 @@
+import ast
+import json
+
+import pytest
+
+from orchestra_magic.local import references
+from orchestra_magic.local.references import UnknownReferenceError
+from orchestra_magic.local.sandbox import code_references
+
+SCOPE = {
+    "topic": "owls",
+    "count": 3,
+    "nothing": None,
+    "flag": True,
+    "rows": [{"a": 1}, {"a": 2}],
+    "code_1": {"data": {"results": {"n": 3, "odd key": "x"}}, "successful": True},
+    "broken": {"data": {"results": None, "error": "Traceback\nValueError: bad"}, "successful": False},
+    "tricky": "{{topic}} ${x} \\ ' \"",
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{topic}}", "owls"),
+        ("  {{ count }}\n", 3),
+        ("{{nothing}}", None),
+        ("{{flag}}", True),
+        ("{{code_1.data.results}}", {"n": 3, "odd key": "x"}),
+        ("{{rows[1].a}}", 2),
+        ("{{rows[-1].a}}", 2),
+        ("{{rows.0.a}}", 1),
+        ("{{code_1.data.results['odd key']}}", "x"),
+        ("about {{topic}}", "about owls"),
+        ("{{count}} of {{topic}}: {{rows}}", '3 of owls: [{"a": 1}, {"a": 2}]'),
+        ("[{{nothing}}]", "[]"),
+        ("{{tricky}}!", SCOPE["tricky"] + "!"),
+        ("{{ 1 + 1 }} {single} {{}}", "{{ 1 + 1 }} {single} {{}}"),
+        ({"a": ["{{count}}", 5, None]}, {"a": [3, 5, None]}),
+    ],
+)
+def test_fill(template, expected):
+    assert references.fill(template, SCOPE) == expected
+    assert type(references.fill(template, SCOPE)) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{missing}}", "{{missing}}: there is no 'missing' here; there is: topic, count"),
+        ("x {{code_1.data.nope}}", "{{code_1.data.nope}}: code_1.data has no 'nope'; it has: results"),
+        ("{{rows[2]}}", "{{rows[2]}}: rows has 2 items, so there is no [2]"),
+        ("{{topic.upper}}", "{{topic.upper}}: topic is text, which has no 'upper'"),
+        ("{{rows.append}}", "{{rows.append}}: rows is a list, which has no 'append'"),
+        (
+            "{{broken.data.results}}",
+            "{{broken.data.results}}: it has no value, because the code failed: ValueError: bad",
+        ),
+    ],
+)
+def test_a_name_that_is_not_there(template, message):
+    with pytest.raises(UnknownReferenceError) as caught:
+        references.fill(template, SCOPE)
+    assert str(caught.value).startswith(message)
+
+
+def test_find_goes_deep():
+    value = {"a": ["{{x.y}}", {"b": "and {{ z[0] }} and {{x}}"}], "c": 1}
+    assert list(references.find(value)) == ["x.y", "z[0]", "x"]
+
+
+def run(program, **values):
+    """Do what the sandbox does, without the sandbox."""
+    tree = ast.parse(program)
+    assert set(code_references.find(tree)) == set(values)
+    tree = code_references.fill(tree, values)
+    last = ast.Expression(tree.body.pop().value)
+    namespace = {code_references.VALUES: values}
+    exec(compile(tree, "<code>", "exec"), namespace)
+    return eval(compile(last, "<code>", "eval"), namespace)
+
+
+def test_bare_reference_is_the_object():
+    rows = [{"a": 1}]
+    assert run("{{rows}}", rows=rows) is rows
+    assert run("x = {{a}}\ny = {{ b . c [0] }}\n(x, y)", **{"a": 1, "b.c[0]": None}) == (1, None)
+    assert run("{{a['odd key']}} + {{b[-1]}}", **{"a['odd key']": 1, "b[-1]": 2}) == 3
+
+
+def test_reference_inside_text_is_its_text():
+    assert run("'about {{topic}}'", topic="owls") == "about owls"
+    assert run("'''{{n}}\n{{rows}} {{none}}'''", n=3, rows=[1], none=None) == "3\n[1] "
+
+
+def test_a_value_is_never_source():
+    nasty = "'''\"\"\"\\'); import os; os._exit(9) #{{other}} {x}\n"
+    assert run("'say {{x}}'", x=nasty) == f"say {nasty}"
+    assert run("[{{x}}, '{{x}}']", x=nasty) == [nasty, nasty]
+
+
+def test_fstrings_keep_their_meaning():
+    assert run("x = 1\nf'{{x}} {x} {{{x}}}'") == "{x} 1 {1}"
+    assert run("f'{ {{name}} }: {\"{{name}}\"}'", name="a") == "a: a"
+
+
+@pytest.mark.parametrize("program", ["{1}", "{a, b}", "{{1, 2}}", "{{f()}}", "{{a + b}}", "{'a': {'b': 1}}", "'{{ }}'"])
+def test_what_is_no_reference_stays(program):
+    tree = ast.parse(program)
+    assert code_references.find(tree) == []
+    assert ast.dump(code_references.fill(ast.parse(program), {})) == ast.dump(tree)
+
+
+def test_line_numbers_stay():
+    tree = code_references.fill(ast.parse("\n\nx = {{a}}\n1/0"), {"a": 1})
+    assert [node.lineno for node in tree.body] == [3, 4]
+
+
+def test_both_readers_agree_on_text():
+    template = "a {{x}} b {{ y.z[0] }} {{q['k']}} {{ 1 }} {{x-y}}"
+    inner = json.dumps(template)
+    assert code_references.find(ast.parse(inner)) == ["x", "y.z[0]", "q['k']"]

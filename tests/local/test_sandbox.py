@@ -1,0 +1,152 @@
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestra_magic.local.sandbox.runner import Limits, Sandbox
+
+
+def run(code, values=None, **limits):
+    async def once():
+        sandbox = Sandbox()
+        try:
+            return await sandbox.run(code, values or {}, Limits(**limits))
+        finally:
+            await sandbox.close()
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    ("code", "results"),
+    [
+        ("1 + 1", 2),
+        ("x = 1", None),
+        ("", None),
+        ("def f():\n    return {'a': [1, None, True]}\nf()", {"a": [1, None, True]}),
+        ("{1, 1}", [1]),
+        ("import datetime\ndatetime.date(2026, 1, 2)", "2026-01-02"),
+        ("import numpy\n[numpy.arange(2), numpy.float64(1.5)]", [[0, 1], 1.5]),
+        ("import pandas\npandas.DataFrame({'a': [1, 2]})", [{"a": 1}, {"a": 2}]),
+        ("'\\ud800'", "?"),
+        ("raise SystemExit", None),
+        ("__name__", "__main__"),
+    ],
+)
+def test_results_are_the_value_of_the_last_expression(code, results):
+    done = run(code)
+    assert (done.results, done.error, done.stopped) == (results, "", None)
+
+
+def test_output_is_not_taken_for_the_result():
+    done = run("import sys\nprint('out')\nprint('{\"results\": 9}')\nprint('err', file=sys.stderr)\n'r'")
+    assert (done.results, done.stdout, done.stderr) == ("r", 'out\n{"results": 9}\n', "err\n")
+
+
+def test_values_that_json_cannot_hold_stand_as_text():
+    done = run("float('nan')")
+    assert done.results == "nan"
+    assert "is not JSON" in done.stderr
+    assert run("lambda: 1").results.startswith("<function")
+
+
+def test_an_error_shows_the_program_alone():
+    done = run("def f():\n    return 1 / 0\n\nf()")
+    assert done.error.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert 'File "<code>", line 4' in done.error
+    assert "return 1 / 0" in done.error
+    assert "child.py" not in done.error
+    assert done.results is None
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "reason"),
+    [
+        ("while True: pass", {"timeout": 0.3}, "the code ran longer than 0.3 s and was ended"),
+        ("import os\nos._exit(3)", {}, "the code ended its process (exit status 3) before it had a result"),
+        ("import os\nos.kill(os.getpid(), 9)", {}, "the process of the code was ended by SIGKILL"),
+        ("'x' * 2000", {"result": 1000}, "the result is larger than 1000 bytes"),
+    ],
+)
+def test_what_runs_away_is_ended_and_said(code, limits, reason):
+    began = time.monotonic()
+    assert reason in (run(code, **limits).stopped or "")
+    assert time.monotonic() - began < 5
+
+
+def test_memory_is_limited():
+    assert run("bytearray(1 << 30)", memory=1 << 29).error.endswith("MemoryError")
+
+
+def test_a_flood_of_output_is_cut_and_blocks_nobody():
+    done = run("print('x' * 3_000_000)\n'end'", output=1000)
+    assert done.results == "end"
+    assert len(done.stdout) < 1100
+    assert "bytes more were left out" in done.stdout
+
+
+def test_files_are_limited():
+    assert "File too large" in run("open('f', 'wb').write(b'x' * 20000)", file_size=10000).error
+
+
+def test_secrets_of_the_server_are_not_in_the_environment(monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_MODEL_API_KEY", "s3cret")
+    environment = run("import os\ndict(os.environ)").results
+    assert set(environment) <= {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "LC_CTYPE"}
+
+
+def test_the_folder_is_its_own_and_gone_afterwards():
+    done = run("import os\nopen('f', 'w').close()\nos.getcwd()")
+    assert "orchestra-code-" in done.results
+    assert not Path(done.results).exists()
+
+
+def test_children_die_with_it():
+    program = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid"
+    pid = run(program).results
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
+        assert time.monotonic() < deadline
+
+
+def test_a_descendant_that_holds_the_pipes_is_not_waited_for():
+    began = time.monotonic()
+    done = run("import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\n    os._exit(0)\n5")
+    assert done.results == 5
+    assert time.monotonic() - began < 2
+
+
+def test_a_forged_result_is_only_data():
+    forged = "import os\nfor fd in range(3, 20):\n    try: os.write(fd, b'[1]')\n    except OSError: pass\nos._exit(0)"
+    assert "before it had a result" in (run(forged).stopped or "")
+
+
+def test_cancelling_ends_the_process():
+    async def cancelled():
+        sandbox = Sandbox()
+        pid = Path(os.environ["HOME"]) / "pid"
+        program = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+        task = asyncio.create_task(sandbox.run(program, {}))
+        while not pid.exists() or not pid.read_text():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait({task})
+        await sandbox.close()
+        return int(pid.read_text())
+
+    pid = asyncio.run(cancelled())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(pid, 0)
+
+
+def test_programs_share_nothing():
+    async def several():
+        sandbox = Sandbox()
+        first = await sandbox.run("import sys\nsys.modules['shared'] = 1\nx = 1", {})
+        second = await sandbox.run("import sys\n('shared' in sys.modules, 'x' in globals())", {})
+        await sandbox.close()
+        return first, second
+
+    assert asyncio.run(several())[1].results == [False, False]
