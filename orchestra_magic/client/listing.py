@@ -23,6 +23,10 @@ class _Listing:
         table = self._table()
         return {"text/plain": table.text(), "text/html": table.html()}
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        # IPython has a printer of its own for every list, and asks it before the bundle above.
+        printer.text(self._table().text())
+
 
 class Workflows(_Listing, list["Workflow"]):
     """Workflows, as the server lists them."""

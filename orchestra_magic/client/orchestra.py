@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import uuid
 from collections.abc import Mapping
@@ -218,9 +219,19 @@ class Orchestra:
         return Runs(Run(self, state.id, workflow_id, state=state) for state in records.run_states(answer.data))
 
     def runs(self) -> list[Run]:
-        """Return the runs that this computer started on this server, newest first, as the journal has them."""
+        """Return the runs that this computer started on this server, newest first, with their states.
+
+        The journal says which they are; each workflow's history is asked once for how they are.
+        """
         entries = [entry for entry in journal.entries() if entry.base_url == self.base_url and entry.run_id]
-        return Runs(Run(self, str(entry.run_id), entry.workflow_id) for entry in reversed(entries))
+        known: dict[str, Run] = {}
+        for workflow_id in {entry.workflow_id for entry in entries}:
+            with contextlib.suppress(NotFound):  # a workflow that was deleted still had its runs
+                known |= {run.id: run for run in self.history(Workflow(workflow_id))}
+        return Runs(
+            known.get(str(entry.run_id)) or Run(self, str(entry.run_id), entry.workflow_id)
+            for entry in reversed(entries)
+        )
 
     def diagram(self, workflow: str | Workflow) -> Diagram:
         """Return the picture of a workflow: ``.mermaid``, ``.svg``, ``.save(path)``."""

@@ -251,7 +251,7 @@ class Run:
         """Return this run, or raise :class:`RunFailed` if it is over and did not go well."""
         state = self.latest
         if state.finished and not state.succeeded:
-            said = f": {state.error}" if state.error else "."
+            said = f": {state.error.rstrip('.')}." if state.error else "."
             look = f"`%orchestra_steps {self.id} --workflow {self.workflow_id}` shows each step."
             raise RunFailed(f"Run {self.short_id} ended as {state.status}{said} {look}", self)
         return self

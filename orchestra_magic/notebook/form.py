@@ -216,6 +216,6 @@ def form(orchestra: Orchestra, workflow: str | Workflow, **options: Any) -> Form
     if shell is None or not hasattr(shell, "kernel"):
         name = workflow if isinstance(workflow, str) else workflow.name
         raise OrchestraUsageError(
-            f"A form needs a notebook. Here, `%%orchestra_execute {name}` or orchestra.execute({name!r}, …) do the same."
+            f"A form needs a notebook. Here, use `%%orchestra_execute {name}` or orchestra.execute({name!r}, …)."
         )
     return Form(orchestra, orchestra.workflow(workflow), shell, **options)

@@ -55,7 +55,7 @@ class OrchestraMagics(OrchestraConfig, Magics):
     def orchestra_form(self, options: Namespace) -> Any:
         """Show the inputs of a workflow as a form with a Run button, and return the form."""
         start.names_checked(options)
-        return self.orchestra.form(self._workflow(options), run_id=options.run_id, out=options.out)
+        return self.orchestra.form(self._named(options), run_id=options.run_id, out=options.out)
 
     @line_options(option("where", nargs="?", help="`local` for the embedded Orchestra, or the address of a server."))
     def orchestra_connect(self, options: Namespace) -> Any:
@@ -107,7 +107,11 @@ class OrchestraMagics(OrchestraConfig, Magics):
 
     def _workflow(self, options: Namespace) -> str:
         """Return the id of the workflow that a line names."""
-        return self.orchestra.resolve(namespace.expanded(options.workflow, self.shell.user_ns, "WORKFLOW"))
+        return self.orchestra.resolve(self._named(options))
+
+    def _named(self, options: Namespace) -> Any:
+        """Return the workflow as the line names it, a variable in its place."""
+        return namespace.expanded(options.workflow, self.shell.user_ns, "WORKFLOW")
 
     def _run(self, options: Namespace) -> Run:
         """Return the run that a line names: by id, by a variable, or the last one of this session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
-import warnings
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,13 @@ def bind(shell: InteractiveShell, values: Mapping[str, Any]) -> None:
     """Bind names in the notebook, with a warning where that hides a builtin."""
     for name in values:
         if hasattr(builtins, name) and name not in shell.user_ns:
-            warnings.warn(f"The name {name} hides Python's own {name}(); `del {name}` brings it back.", stacklevel=2)
+            notice(f"The name {name} hides Python's own {name}(); `del {name}` brings it back.")
     shell.push(dict(values))  # type: ignore[no-untyped-call]
+
+
+def notice(sentence: str) -> None:
+    """Say something on the error stream of the cell: Python's own warnings would show our source line."""
+    sys.stderr.write(f"Notice: {sentence}\n")
 
 
 def expanded(word: str, namespace: Mapping[str, Any], what: str) -> Any:

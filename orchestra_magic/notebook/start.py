@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,7 @@ def inputs_checked(orchestra: Orchestra, workflow_id: str, inputs: Mapping[str, 
     if faults and strict:
         raise OrchestraInputError(f"{' '.join(faults)} Nothing was sent.")
     for fault in faults:
-        warnings.warn(f"{fault} It was sent as it is; --strict stops at this.", stacklevel=2)
+        namespace.notice(f"{fault} It is sent as it is; --strict stops at this.")
 
 
 def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run) -> Run:
