@@ -1,0 +1,162 @@
+"""Model nodes, against an endpoint on loopback whose answers the test decides."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from .graphs import graph
+
+KEY = "sk-planted-0123456789"
+
+
+class Endpoint:
+    """Answers chat completions by a function of the request; keeps what it was sent."""
+
+    def __init__(self):
+        self.calls, self.headers, self.answers = [], [], []
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                endpoint.calls.append(call)
+                endpoint.headers.append(dict(self.headers))
+                status, body, headers = endpoint.answer(call)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def answer(self, call):
+        if self.answers:
+            status, body, *headers = self.answers.pop(0)
+            return status, body, *(headers or [{}])
+        text = f"{call['model']} heard: {call['messages'][-1]['content']}"
+        message = {"role": "assistant", "content": text}
+        usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+        return (
+            200,
+            {"id": "chatcmpl-1", "object": "chat.completion", "choices": [{"message": message}], "usage": usage},
+            {},
+        )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    from .embedded import LocalServer
+
+    endpoint = Endpoint()
+    home = tmp_path_factory.mktemp("models")
+    server = LocalServer(home, ORCHESTRA_MODEL_BASE_URL=endpoint.url, ORCHESTRA_MODEL_API_KEY=KEY).start()
+    yield endpoint, server
+    server.close()
+    endpoint.server.shutdown()
+
+
+@pytest.fixture
+def endpoint(running):
+    running[0].calls.clear()
+    running[0].headers.clear()
+    running[0].answers.clear()
+    return running[0]
+
+
+@pytest.fixture
+def server(running):
+    return running[1]
+
+
+def test_a_prompt_goes_out_and_its_text_comes_back(endpoint, server):
+    run = server.finish("say-hi", {"prompt": "hi {{prompt}}"})
+    assert run["outputs"] == "virtuoso-large heard: hi {{prompt}}"
+    [call] = endpoint.calls
+    assert call == {
+        "model": "virtuoso-large",
+        "stream": False,
+        "max_tokens": 8192,
+        "temperature": 0.7,
+        "top_p": 1,
+        "top_k": 50,
+        "repetition_penalty": 0,
+        "messages": [{"role": "user", "content": "hi {{prompt}}"}],
+    }
+    assert endpoint.headers[0]["Authorization"] == f"Bearer {KEY}"
+    [step] = server.steps("say-hi", run["id"])
+    assert step["outputs"]["choices"][0]["message"]["content"] == run["outputs"]
+    assert step["inputs"] == {**call, "run_id": run["id"], "input_data": {"prompt": "hi {{prompt}}"}}
+    assert step["tokens"] == 7
+
+
+def test_the_key_stands_nowhere(endpoint, server):
+    endpoint.answers = [(401, {"error": {"message": f"bad key {KEY}"}})]
+    run = server.finish("say-hi")
+    assert "answered 401" in run["error"]
+    shown = json.dumps([run, server.steps("say-hi", run["id"]), server.get("/workflows")])
+    assert KEY not in shown
+    stored = b"".join(path.read_bytes() for path in (server.home / "local").rglob("*") if path.is_file())
+    assert KEY.encode() not in stored
+    assert len(endpoint.calls) == 1
+
+
+def test_parameters_that_are_refused_by_name_are_left_out(endpoint, server):
+    refusal = {"error": {"message": "Unrecognized request argument supplied: top_k, repetition_penalty"}}
+    endpoint.answers = [(400, refusal)]
+    run = server.finish("say-hi")
+    assert run["status"] == "completed"
+    assert "top_k" not in endpoint.calls[1]
+    assert "temperature" in endpoint.calls[1]
+    [step] = server.steps("say-hi", run["id"])
+    assert step["step_metadata"]["left_out"] == ["repetition_penalty", "top_k"]
+
+
+def test_a_refusal_that_names_nothing_is_an_error(endpoint, server):
+    endpoint.answers = [(400, {"error": {"message": "no such thing as virtuoso-large"}})]
+    run = server.finish("say-hi")
+    assert run["status"] == "failed"
+    assert "no such thing as virtuoso-large" in run["error"]
+
+
+def test_what_may_pass_is_tried_again(endpoint, server):
+    endpoint.answers = [(503, b"busy"), (429, b"slow down", {"Retry-After": "0"})]
+    run = server.finish("say-hi")
+    assert run["status"] == "completed"
+    assert len(endpoint.calls) == 3
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"choices": 1}'])
+def test_an_answer_that_is_no_completion(endpoint, server, body):
+    endpoint.answers = [(200, body)]
+    run = server.finish("say-hi")
+    assert run["status"] == "failed"
+    assert run["error"].startswith("model_1: http://127.0.0.1")
+
+
+def test_a_redirect_is_not_followed(endpoint, server):
+    endpoint.answers = [(302, b"", {"Location": endpoint.url + "/chat/completions"})]
+    run = server.finish("say-hi")
+    assert "answered 302" in run["error"]
+    assert len(endpoint.calls) == 1
+
+
+def test_templates_take_earlier_outputs(endpoint, server):
+    def model(text, **more):
+        return {"type": "model", "metadata": {"model": "m", "messages": [{"role": "user", "content": text}], **more}}
+
+    nodes = {
+        "one": model("say {{topic}}"),
+        "two": model("repeat: {{one}}", output_mapping={"said": "choices[0].message.content"}),
+    }
+    workflow = server.upload(graph(nodes, "START one", "one two", "two END", selectedOutput="two"))
+    run = server.finish(workflow, {"topic": "owls"})
+    assert run["outputs"] == "m heard: repeat: m heard: say owls"
+    assert set(run["all_outputs"]) == {"topic", "one", "said"}
