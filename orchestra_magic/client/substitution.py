@@ -1,0 +1,243 @@
+"""Python variables in the inputs: ``$name`` leaves take values, ``${name}`` in longer text becomes text.
+
+This happens after the text of a cell was parsed, so that no value can break its syntax. Names are looked up;
+nothing is called or evaluated, and what was put in is never read for ``$`` again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import OrchestraInputError
+from .values import MAX_DEPTH, child, to_json
+
+__all__ = ["names", "substitute"]
+
+_NAME = r"[^\W\d]\w*"
+_WHOLE = re.compile(rf"\$({_NAME})((?:\.{_NAME}|\[[^\[\]]+\])*)")
+_BRACED = re.compile(rf"\s*({_NAME})((?:\.[^.\[\]{{}}\s]+|\[[^\[\]]+\])*)\s*")
+_STEP = re.compile(r"\.([^.\[\]{}\s]+)|\[([^\[\]]+)\]")
+# a closing brace may stand in [some key]; no dollar inside, so that a text full of `${` is read in linear time
+_DOLLAR = re.compile(r"\$\$|\$\{((?:\[[^\[\]$\n]*\]|[^}\[$])*)\}|\$\{")
+
+
+def substitute(inputs: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the values of variables into parsed inputs.
+
+    A text that is exactly ``$name``, ``$name.path`` or ``${name.path}`` takes the value with its type, as
+    :func:`~orchestra_magic.client.values.to_json` turns it into JSON. Within longer text only ``${…}`` is
+    replaced: by the text itself if the value is text, otherwise by its JSON (``true``, ``null``, ``[1, 2]``).
+    ``$$`` is a dollar; ``$5`` and every other ``$`` stay. Keys are left alone.
+
+    A path is written as in ``str.format``: ``.name``, ``[0]``, ``[some key]`` without quotes. Each step takes
+    the key of that name, and the attribute only where there is no such key.
+
+    Parameters
+    ----------
+    inputs : Mapping[str, Any]
+        JSON values, as :func:`~orchestra_magic.client.inputs.parse` gives them.
+    namespace : Mapping[str, Any]
+        The variables.
+
+    Returns
+    -------
+    dict[str, Any]
+        A new dict of JSON values.
+
+    Raises
+    ------
+    OrchestraInputError
+        One error for all names that are missing or cannot be read, each with its key path.
+
+    Examples
+    --------
+    >>> substitute({"rows": "$table", "text": "${n} of $$5"}, {"table": [1, 2], "n": 3})
+    {'rows': [1, 2], 'text': '3 of $5'}
+    """
+    substitution = _Substitution(namespace)
+    found = {key: substitution.replace(value, child("", key), 1) for key, value in inputs.items()}
+    if substitution.faults:
+        raise OrchestraInputError(_report(substitution.faults))
+    return found
+
+
+def names(inputs: Mapping[str, Any]) -> frozenset[str]:
+    """Give the names of the variables that the inputs ask for.
+
+    Examples
+    --------
+    >>> sorted(names({"rows": "$table", "text": "${n} of $$5"}))
+    ['n', 'table']
+    """
+    return frozenset(name for text in _leaves(inputs) for name in _names(text))
+
+
+class _Substitution:
+    """One pass over the inputs, which collects what is wrong instead of stopping at the first fault."""
+
+    def __init__(self, namespace: Mapping[str, Any]) -> None:
+        self.namespace = namespace
+        self.faults: list[str] = []
+
+    def replace(self, value: Any, path: str, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._leaf(value, path)
+        if depth > MAX_DEPTH:
+            raise OrchestraInputError(f"The inputs are nested more than {MAX_DEPTH} levels deep: send them flatter.")
+        if isinstance(value, Mapping):
+            return {key: self.replace(item, child(path, key), depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.replace(item, child(path, n), depth + 1) for n, item in enumerate(value)]
+        return value
+
+    def _leaf(self, text: str, path: str) -> Any:
+        if "$" not in text:
+            return text
+        if whole := _WHOLE.fullmatch(text):
+            return self._value(text, whole[1], whole[2], path)
+        first = _DOLLAR.match(text)
+        if first and first.end() == len(text) and (inner := _BRACED.fullmatch(first[1] or "")):
+            return self._value(text, inner[1], inner[2], path)
+        return _DOLLAR.sub(self._within(path), text)
+
+    def _within(self, path: str) -> Callable[[re.Match[str]], str]:
+        def text_of(match: re.Match[str]) -> str:
+            written = match[0]
+            if written == "$$":
+                return "$"
+            inner = _BRACED.fullmatch(match[1] or "")
+            if inner is None:
+                self.faults.append(_malformed(written, path))
+                return written
+            value = self._value(written, inner[1], inner[2], path)
+            return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+        return text_of
+
+    def _value(self, written: str, name: str, steps: str, path: str) -> Any:
+        try:
+            value = _look_up(self.namespace, name, steps)
+        except _MissingError as missing:
+            self.faults.append(f"`{written}` (in `{path}`): {missing}")
+            return None
+        try:
+            return to_json(value, path=written)
+        except OrchestraInputError as error:
+            self.faults.append(f"{error.reason.rstrip('.')} (in `{path}`)")
+            return None
+
+
+class _MissingError(Exception):
+    """A name, key or attribute that is not there; the message says what is near."""
+
+
+def _look_up(namespace: Mapping[str, Any], name: str, steps: str) -> Any:
+    if name not in namespace:
+        candidates = [key for key in namespace if isinstance(key, str) and not key.startswith("_")]
+        raise _MissingError(f"there is no variable `{name}`{_near(name, candidates)}")
+    value = namespace[name]
+    so_far = name
+    for match in _STEP.finditer(steps):
+        dotted, bracketed = match.groups()
+        value = _attribute(value, dotted, so_far) if dotted else _item(value, bracketed, so_far)
+        so_far += match[0]
+    return value
+
+
+def _attribute(value: Any, name: str, so_far: str) -> Any:
+    keyed = _keyed(value)
+    if keyed and name in value:
+        return value[name]
+    if name.startswith("_"):
+        raise _MissingError(f"`{so_far}` has no key `{name}`, and private attributes are not read")
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        candidates = [str(key) for key in value.keys()] if keyed else _public(value)  # noqa: SIM118
+        what = "key or attribute" if keyed else "attribute"
+        raise _MissingError(f"`{so_far}` has no {what} `{name}`{_near(name, candidates)}") from None
+    except Exception as error:
+        raise _MissingError(f"reading `{so_far}.{name}` raised {type(error).__name__}: {error}") from error
+
+
+def _item(value: Any, written: str, so_far: str) -> Any:
+    keys: list[Any] = [written]
+    if re.fullmatch(r"-?[0-9]{1,18}", written):
+        keys = [written, int(written)] if _keyed(value) else [int(written)]
+    for key in keys:
+        # a defaultdict would make what it is asked for
+        if isinstance(value, Mapping) and key not in value:
+            continue
+        try:
+            return value[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue
+        except Exception as error:
+            raise _MissingError(f"reading `{so_far}[{written}]` raised {type(error).__name__}: {error}") from error
+    if _keyed(value):
+        bare = written.strip("'\"")
+        if bare != written and bare in value:
+            raise _MissingError(f"keys stand without quotes here: write `{so_far}[{bare}]`")
+        near = _near(written, [str(key) for key in value.keys()])  # noqa: SIM118
+        raise _MissingError(f"`{so_far}` has no key `{written}`{near}")
+    if isinstance(keys[-1], int) and hasattr(value, "__len__"):
+        raise _MissingError(f"`{so_far}` has no item {written}: it has {len(value)}, counted from 0")
+    raise _MissingError(f"`{so_far}` (a {type(value).__name__}) has no item `{written}`")
+
+
+def _keyed(value: Any) -> bool:
+    """Whether ``value`` has keys of its own: a mapping, or a table of pandas."""
+    return isinstance(value, Mapping) or (hasattr(type(value), "keys") and hasattr(type(value), "__getitem__"))
+
+
+def _public(value: Any) -> list[str]:
+    try:
+        return [name for name in dir(value) if not name.startswith("_")]
+    except Exception:  # noqa: BLE001  (a broken __dir__ costs the near miss, not the message)
+        return []
+
+
+def _near(name: str, candidates: list[str]) -> str:
+    close = get_close_matches(name, candidates, n=2, cutoff=0.6)
+    return f" (did you mean {' or '.join(f'`{match}`' for match in close)}?)" if close else ""
+
+
+def _malformed(written: str, path: str) -> str:
+    if written == "${":
+        return f"`${{` (in `{path}`) is never closed: add `}}`, or write `$${{` for the text itself"
+    return (
+        f"`{written}` (in `{path}`) is not a name with a path such as `${{rows[0].name}}`: nothing is computed "
+        f"here, so compute it in Python before, or write `${written}` for the text itself"
+    )
+
+
+def _report(faults: list[str]) -> str:
+    if len(faults) == 1:
+        text = faults[0]
+        return f"{text}. For a plain dollar write `$$`." if "there is no variable" in text else f"{text}."
+    listed = "".join(f"\n  - {fault}" for fault in faults)
+    return f"{len(faults)} values cannot be put into the inputs:{listed}\nFor a plain dollar write `$$`."
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _leaves(item)
+
+
+def _names(text: str) -> Iterator[str]:
+    if whole := _WHOLE.fullmatch(text):
+        yield whole[1]
+        return
+    for match in _DOLLAR.finditer(text):
+        if inner := _BRACED.fullmatch(match[1] or ""):
+            yield inner[1]

@@ -1,0 +1,387 @@
+"""What to do about YAML that cannot be read, in words that need no documentation.
+
+PyYAML says what its scanner expected; a person wants to know which character to change. Its C and its Python
+parser word the same fault differently, so that both are recognised by what their words have in common.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from ..errors import OrchestraInputError
+from .body import Body
+from .values import MAX_DEPTH
+
+SECOND_DOCUMENT = "A second document begins here, and a body is one: remove this line and what follows it."
+TOO_DEEP = f"This is nested more than {MAX_DEPTH} levels deep: send it flatter, or as text."
+ALIAS_BOMB = "The values repeated with * grow past a million characters: write out what you need."
+MERGE_KEY = '`<<` does not merge mappings in YAML 1.2: write the keys out, or quote "<<" for a key of that name.'
+_GENERAL = (
+    "This cannot be read as YAML: check the indentation, the quotes and the brackets here and on the line before."
+)
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_TEMPLATE = re.compile(r"\{\{[ \t]*([^\r\n{}]*?)[ \t]*\}\}")
+_TEMPLATE_VALUE = re.compile(r"(?:^|[:,\[{-])[ \t]*(\{\{)", re.MULTILINE)
+_VARIABLE = re.compile(r"\$(?:\{[^}\r\n]*\}?|[^\W\d]\w*(?:\.\w+|\[[^\]\r\n]*\])*)")
+_KEY_VALUE = re.compile(r"(?P<key>[\w .-]*\w)[ \t]*(?P<sign>:(?!//)|=)[ \t]*(?P<value>[^\s=][^\r\n]*)")
+_PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
+_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_SHOWN = 40
+
+
+def check_characters(body: Body) -> None:
+    """Refuse the control characters that YAML does not have."""
+    if found := _FORBIDDEN.search(body.text):
+        code = ord(found[0])
+        name = unicodedata.name(found[0], "a control character")
+        escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        raise body.error(
+            found.start(),
+            f'U+{code:04X} ({name}) cannot stand in YAML: remove it, or write "{escape}" in double quotes.',
+        )
+
+
+def explain(body: Body, error: Any, last: Any) -> OrchestraInputError:
+    """Build the error for what PyYAML did not take; ``last`` is the last event before it."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return body.error(0, _GENERAL)
+    context = getattr(error, "context_mark", None) or mark
+    words = f"{error.context or ''}: {error.problem or ''}"
+    index, reason = _diagnosis(body, words, min(mark.index, len(body.text)), context.index, last)
+    return body.error(index, reason)
+
+
+def _diagnosis(body: Body, words: str, index: int, context: int, last: Any) -> tuple[int, str]:
+    if found := _visible(body, index):
+        return found
+    text = body.text
+    if text[index : index + 1] == "\t" or " tab " in words:
+        return index, "A tab cannot indent YAML: use spaces."
+    if "quoted scalar" in words:
+        return _in_quotes(text, words, index, context)
+    for known, at_start in _BY_START.items():
+        if known in words:
+            return context, at_start(text, context)
+    for known, at_fault in _BY_WORDS.items():
+        if known in words:
+            return at_fault(text, index, context)
+    if "mapping values are not allowed" in words:
+        return _second_colon(body, index)
+    if any(known in words for known in ("expected key", "'-' indicator", "<block end>", "<document start>")):
+        return _after_value(body, index, last, in_list="collection" in words)
+    return index, _GENERAL
+
+
+def _visible(body: Body, index: int) -> tuple[int, str] | None:
+    """Find what is wrong by the looks of the line, whatever the parser stumbled over."""
+    text = body.text
+    start, end = body.bounds(index)
+    for found in _TEMPLATE_VALUE.finditer(text, start, end):
+        if found.start(1) <= index and text.count('"', start, found.start(1)) % 2 == 0:
+            return found.start(1), template(text, found.start(1))
+    for found in _VARIABLE.finditer(text, start, end):
+        if found.start() < index < found.end() and text[index] in "{[":
+            return found.start(), f'{found[0]} must stand in quotes inside [ ] and {{ }}: write "{found[0]}".'
+    return None
+
+
+def template(text: str, index: int) -> str:
+    """Say how ``{{ x }}`` is written in YAML."""
+    found = _TEMPLATE.match(text, index)
+    written = found[0] if found and len(found[0]) <= _SHOWN else "{{ … }}"
+    reason = f'{written} must stand in quotes to be text: write "{written}"'
+    if found and re.fullmatch(r"[^\W\d]\w*(?:\.\w+)*", found[1]):
+        return f"{reason}, or ${found[1]} for the value of a Python variable."
+    return f"{reason}."
+
+
+def text_alone(text: str, index: int) -> tuple[int, str]:
+    """Say what a body needs that is one text, and no mapping."""
+    if found := _KEY_VALUE.match(text, index):
+        return found.start("sign"), _missing_space(found)
+    shown = rest_of_line(text, index)
+    example = f"`name: {shown}`" if len(shown) < _SHOWN and not re.search(r"[:#'\"]", shown) else "`name: value`"
+    return index, f"The body is just text, and inputs have names: write {example}."
+
+
+def _missing_space(found: re.Match[str]) -> str:
+    fixed = f"`{found['key']}: {_short(found['value'].rstrip())}`"
+    if found["sign"] == "=":
+        return f"A value stands after a colon, not after `=`: write {fixed}."
+    return f"A space must follow the colon: write {fixed}."
+
+
+def complex_key(text: str, parent: int, index: int) -> tuple[int, str]:
+    """Say what to do about a key that is a list or a mapping."""
+    if parent < index and text[parent] == text[index] == "{" and not text[parent + 1 : index].strip():
+        return parent, template(text, parent)
+    return index, "A key must be text, and this is a list or a mapping: quote it if it is meant as text."
+
+
+def key_is_no_text(text: str, value: Any, written: str, index: int) -> tuple[int, str]:
+    """Say what to do about a key such as ``1`` or ``true``."""
+    if not written:
+        return index, "The key before the colon is missing: write one."
+    kind = {bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    if isinstance(value, (dict, list)):
+        return complex_key(text, index, index + 1)
+    return index, f'A key must be text, and {_short(written)} is read as {kind}: write "{_short(written)}" in quotes.'
+
+
+def blank_in_key(key: str) -> str:
+    """Say that a blank in a key is none that YAML knows."""
+    blank = key[0] if key[0].isspace() else key[-1]
+    where = "begins" if key[0].isspace() else "ends"
+    return (
+        f"The key {where} with U+{ord(blank):04X} ({unicodedata.name(blank, 'a blank')}), which looks like a space "
+        "and is none: type a space instead."
+    )
+
+
+def no_space_in_flow(key: str) -> str:
+    """Say how ``{a:1}`` is written."""
+    found = _KEY_VALUE.match(key)
+    if found:
+        return _missing_space(found)
+    return f'There is no value here, only the key `{_short(key)}`: write a space after its colon, or "quote" it.'
+
+
+def lost_comment(key: str, comment: str) -> str:
+    """Say that text after # would be lost."""
+    return (
+        f"A comment begins at this #, which leaves `{_short(key)}` empty: quote {_quoted(_short(comment))} if it is "
+        "the value, else write a space after the #."
+    )
+
+
+def python_value(written: str) -> str:
+    """Say how a value of Python is written in YAML."""
+    if written == "None":
+        return 'None is Python: write null for no value, or "None" for the text.'
+    return 'Parentheses make no tuple here: write [1, 2] for a list, or "quote" the text.'
+
+
+def unknown_tag(text: str, index: int) -> str:
+    """Say what to do about ``!name``."""
+    found = re.compile(r"!\S*").search(text, index)
+    start = found.start() if found else index
+    return (
+        f"{_short(found[0]) if found else '!'} is a tag, and tags of one's own have no meaning here: remove it, or "
+        f"quote text that begins with !: {_quoted(rest_of_line(text, start))}."
+    )
+
+
+def unknown_alias(text: str, name: str, index: int) -> str:
+    """Say what to do about ``*name`` where there is no ``&name``."""
+    return (
+        f"*{_short(name)} repeats a value that is marked &{_short(name)}, and there is none before: quote text that "
+        f"begins with *: {_quoted(rest_of_line(text, index))}."
+    )
+
+
+def unused_anchor(text: str, name: str, index: int) -> str:
+    """Say what to do about ``&name`` that nothing repeats."""
+    return (
+        f"&{_short(name)} marks a value to be repeated, and nothing repeats it: quote text that begins with &: "
+        f"{_quoted(rest_of_line(text, index))}, or remove the mark."
+    )
+
+
+def rest_of_line(text: str, index: int) -> str:
+    """Give the value that someone meant to begin at ``index``: to the line's end, or to the next , ] }."""
+    line = text[text.rfind("\n", 0, index) + 1 : index]
+    inside = line.count("[") + line.count("{") > line.count("]") + line.count("}")
+    found = re.compile(r"[^\r\n,\]}]*" if inside else r"[^\r\n]*").match(text, index)
+    return _short(re.split(r"[ \t]#", found[0] if found else "", maxsplit=1)[0].strip())
+
+
+def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, str]:
+    quote = text[context]
+    if "end of stream" in words or "document" in words:
+        return context, f"This quote is never closed: add {quote} where the text ends."
+    # the C parser points at the backslash, the Python parser behind it
+    index = max(text.rfind("\\", context, index + 1), context)
+    found = text[index : index + 2]
+    if pair := _SURROGATES.match(text, index):
+        code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
+        return index, f"{pair[0]} is JSON for {chr(code)}: write the character itself, or \\U{code:08X}."
+    if "escape character" in words:
+        return index, f"{found} is no escape: in double quotes write \\\\ for a backslash, or use single quotes."
+    digits = {"\\x": "two", "\\u": "four", "\\U": "eight"}.get(found)
+    if digits is None:
+        return index, _GENERAL
+    return index, (
+        f"{found} must be followed by {digits} hexadecimal digits of a character: write \\\\ for a backslash, or use "
+        "single quotes."
+    )
+
+
+def _marker(text: str, index: int) -> str:
+    what = {"*": "repeats a marked value", "&": "marks a value", "!": "begins a tag"}.get(text[index : index + 1])
+    if what is None:
+        return _GENERAL
+    return f"{text[index]} at the start {what}: quote text that begins with it: {_quoted(rest_of_line(text, index))}."
+
+
+def _block_text(text: str, index: int) -> str:
+    return (
+        f"{text[index]} begins a text on the lines below it, and nothing may follow it on its line: quote text that "
+        f"begins with it: {_quoted(rest_of_line(text, index))}."
+    )
+
+
+def _directive(text: str, index: int) -> str:
+    return f"A line that begins with % is no input: remove it, or quote it: {_quoted(rest_of_line(text, index))}."
+
+
+_BY_START = {
+    "scanning an alias": _marker,
+    "scanning an anchor": _marker,
+    "a tag:": _marker,
+    "tag handle": _marker,
+    "block scalar": _block_text,
+    "directive": _directive,
+    "YAML document": _directive,
+}
+
+
+def _in_brackets(text: str, index: int, context: int) -> tuple[int, str]:
+    opening = text[context : context + 1]
+    closing = {"[": "]", "{": "}"}.get(opening)
+    if closing is None:
+        return index, _GENERAL
+    rest = text[index:].lstrip()
+    if not rest:
+        return context, f"This {opening} is never closed: add {closing} where it ends."
+    if rest[0] in "]}":
+        return index, f"The {opening} before is still open: close it with {closing} instead of {rest[0]}."
+    line = text[text.rfind("\n", 0, index) + 1 : index]
+    if comment := re.search(r"(?:^|\s)(//|/\*)", line):
+        start = text.rfind("\n", 0, index) + 1 + comment.start(1)
+        return start, "A comment begins with # in YAML: replace the slashes."
+    if "\n" in text[context:index]:
+        missing = f"This {opening} is never closed: add {closing} where it ends, or the comma that is missing before"
+        return context, f"{missing} `{rest_of_line(text, index)}`."
+    if rest[0] == ":":
+        return index, 'There is one colon too many: quote the whole value, as in "a: b".'
+    return index, f"A comma is missing before `{rest_of_line(text, index)}`, or {closing} to close the {opening}."
+
+
+def _unquoted(text: str, index: int, _context: int) -> tuple[int, str]:
+    return index, f"Text cannot begin with {text[index]}: quote it: {_quoted(rest_of_line(text, index))}."
+
+
+def _line_without_colon(text: str, _index: int, context: int) -> tuple[int, str]:
+    return context, _no_pair(text, context)
+
+
+def _no_pair(text: str, index: int) -> str:
+    if found := _KEY_VALUE.match(text, index):
+        return _missing_space(found)
+    shown = rest_of_line(text, index)
+    return f"This line has no colon: write `{shown}: value`, or indent the line if it goes on with the text above."
+
+
+def _second_colon(body: Body, index: int) -> tuple[int, str]:
+    text = body.text
+    start, _ = body.bounds(index)
+    before = text[start:index]
+    if first := re.match(r"([^\r\n]*?):[ \t]+", before):
+        value = rest_of_line(text, start + first.end())
+        if value[:1] in "'\"":
+            return index, "The text has ended at the quote before this colon: quote all of it, or begin a new line."
+        if not value.strip(":"):
+            return index, "There is one colon too many: remove it."
+        return index, f"A colon within text needs quotes: write `{first[1].strip()}: {_quoted(value)}`."
+    if not before.strip(" \t-"):
+        return index, "The key before the colon is missing: write one."
+    above, _ = body.bounds(len(text[:start].rstrip()))
+    if above < start and not _PAIR.match(text, above, body.bounds(above)[1]):
+        indent = len(text[above:]) - len(text[above:].lstrip(" "))
+        return above + indent, _no_pair(text, above + indent)
+    return start + len(before) - len(before.lstrip()), (
+        "This line is indented deeper than the one above, which has its value already: line both up, or remove the "
+        "value above."
+    )
+
+
+def _stray_item(text: str, index: int, _context: int) -> tuple[int, str]:
+    item = rest_of_line(text, index + 1)
+    return index, (
+        f"A list does not begin on the line of its key: write `- {item}` on a line of its own, or [{item}]; quote "
+        f'"- {item}" if it is text.'
+    )
+
+
+def _no_content(text: str, index: int, _context: int) -> tuple[int, str]:
+    rest = text[index:].lstrip()
+    if not rest or rest.startswith(("---", "...")):
+        opened = max(text.rfind("[", 0, index), text.rfind("{", 0, index), 0)
+        return opened, f"This {text[opened]} is never closed: close it where it ends."
+    before = text[:index].rstrip()[-1:]
+    if rest[0] == "," and before in ("[", "{", ","):
+        return index, "There is a comma too many: remove it."
+    return index, f"A value cannot begin with {rest[0]}: quote it if it is text, or write the value before it."
+
+
+_BY_WORDS = {
+    "',' or '": _in_brackets,
+    "cannot start any token": _unquoted,
+    "mapping keys are not allowed": _unquoted,
+    "find expected ':'": _line_without_colon,
+    "entries are not allowed": _stray_item,
+    "node content": _no_content,
+}
+
+
+def _after_value(body: Body, index: int, last: Any, *, in_list: bool) -> tuple[int, str]:
+    """Say what is wrong with something that stands where a new line's key or item should."""
+    text, (start, _) = body.text, body.bounds(index)
+    character, before = text[index : index + 1], text[start:index].rstrip()
+    if not before:
+        return index, _misplaced_line(text, index, start, in_list=in_list)
+    if character == ",":
+        return index, "YAML has no comma at the end of a line: remove it, or write { } around the whole body for JSON."
+    if character in ("]", "}"):
+        return index, f"This {character} closes nothing: remove it."
+    if before[-1] in "'\"":
+        opened = last.start_mark.index if getattr(last, "style", None) in ("'", '"') else index
+        if opened < start:
+            closed = body.line(index)
+            return (
+                opened,
+                f"This quote is closed only on line {closed}: close it with {text[opened]} where the text ends.",
+            )
+        other = "use \" around the text instead, or write ''" if before[-1] == "'" else 'write \\"'
+        return index, f"The text has ended at the quote before this: to have a quote within it, {other}."
+    if before[-1] in "]}":
+        return index, f"The value has ended at the {before[-1]} before this: quote the whole value if it is text."
+    return index, _GENERAL
+
+
+def _misplaced_line(text: str, index: int, start: int, *, in_list: bool) -> str:
+    rest = text[index:]
+    if rest[:1] == ":":
+        return "The key before the colon is missing: write it on the line of the colon."
+    is_item = re.match(r"-(?:\s|$)", rest) is not None
+    if in_list and not is_item and index == start:
+        return "This line is no item of the list above: begin it with `- `, or write the list under a key of its own."
+    if is_item and not in_list:
+        return "A list item stands among keys: write a key such as `items:` on a line above it."
+    return (
+        f"This line is indented by {index - start}, which fits no line above: line it up with the lines it belongs to."
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _quoted(text: str) -> str:
+    if '"' in text or "\\" in text:
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"'
