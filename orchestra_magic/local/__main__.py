@@ -35,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--data", type=Path, help="folder of the data (default: in ORCHESTRA_HOME)")
     where.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the last one, else any)")
+    where.add_argument(
+        "--idle-hours",
+        type=float,
+        metavar="HOURS",
+        help="stop by itself after this long without a request or a run; 0 for never (default: 8)",
+    )
 
     serve = commands.add_parser("serve", parents=[where], help="run the server here, until Ctrl-C")
     serve.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
@@ -80,7 +86,8 @@ def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]],
 
     data = options.data.expanduser().absolute() if options.data else process.data_folder()
     try:
-        serve(Options(data, options.port), ready)
+        chosen = {} if options.idle_hours is None else {"idle_hours": options.idle_hours}
+        serve(Options(data, options.port, **chosen), ready)
     except StartError as error:
         return str(error)
     return None
@@ -92,6 +99,8 @@ def _start(options: argparse.Namespace) -> int:
         passed += ["--data", str(options.data.expanduser().absolute())]
     if options.port is not None:
         passed += ["--port", str(options.port)]
+    if options.idle_hours is not None:
+        passed += ["--idle-hours", str(options.idle_hours)]
     return _print(process.start(passed), as_json=options.json)
 
 

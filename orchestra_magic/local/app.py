@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from .answers import diagram_answer, run_answer, step_answer, workflow_answer
 from .graph import Fault, GraphError, read_graph
+from .openapi import describe
 from .security import Guard
 from .store import KeyReusedError
 from .values import dumps, loads, plain
@@ -78,12 +79,21 @@ class Routes:
             ("POST", f"{run}/cancel", self.cancel),
         ]
         routes = [Route(BASE + path, endpoint, methods=[method]) for method, path, endpoint in rows]
-        return [*routes, Route("/status", self.status, methods=["GET"])]
+        return [
+            *routes,
+            Route("/status", self.status, methods=["GET"]),
+            Route("/openapi.json", self.describe, methods=["GET"]),
+        ]
 
     async def status(self, request: Request) -> Response:
         """Say how the server is."""
         del request
         return JSON(self._status())
+
+    async def describe(self, request: Request) -> Response:
+        """Describe the routes as OpenAPI."""
+        del request
+        return JSON(describe(self.table()))
 
     async def list_workflows(self, request: Request) -> Response:
         """List every workflow."""
@@ -186,8 +196,8 @@ class Routes:
         return view
 
 
-def build(routes: Routes, token: str) -> Guard:
-    """Return the whole application, behind its guard."""
+def build(routes: Routes, token: str, used: Callable[[], None]) -> Guard:
+    """Return the whole application, behind its guard. ``used`` hears of every request that may pass."""
     app = Starlette(
         routes=routes.table(),
         exception_handlers={
@@ -198,7 +208,7 @@ def build(routes: Routes, token: str) -> Guard:
         },
     )
     app.router.redirect_slashes = False
-    return Guard(app, token)
+    return Guard(app, token, used)
 
 
 async def _http_error(_request: Request, error: Any) -> Response:

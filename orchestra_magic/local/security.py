@@ -26,8 +26,9 @@ class Guard:
     nothing, not even that a token is wanted.
     """
 
-    def __init__(self, app: App, token: str) -> None:
+    def __init__(self, app: App, token: str, used: Callable[[], None]) -> None:
         self._app = app
+        self._used = used
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -47,6 +48,7 @@ class Guard:
                 [(b"www-authenticate", b"Bearer")],
             )
             return
+        self._used()
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY:
             await refuse(send, 413, _TOO_LARGE)

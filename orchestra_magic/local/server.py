@@ -25,6 +25,7 @@ from . import files
 from .app import BASE, Routes, build
 from .database import DataError
 from .engine import Engine
+from .idle import DEFAULT_HOURS, Idle
 from .nodes import Services
 from .runs import Runs
 from .sandbox.runner import Sandbox
@@ -44,6 +45,7 @@ class Options:
 
     data: Path
     port: int | None = None
+    idle_hours: float = DEFAULT_HOURS
 
 
 def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
@@ -99,14 +101,24 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     def status() -> dict[str, Any]:
         return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
 
-    app = build(Routes(store, runs, status), about["token"])
+    idle = Idle(options.idle_hours * 3600, lambda: runs.active)
+    app = build(Routes(store, runs, status), about["token"], idle.touch)
     # Runs that are under way are left as after a crash: the next server goes on with them.
-    await _Server(app, runs.close, answers).serve([listener])
+    server = _Server(app, runs.close, answers)
+    watch = asyncio.create_task(_stop_when_idle(server, idle))
+    await server.serve([listener])
+    watch.cancel()
     await sandbox.close()
     await store.fact("stopped", "yes")
     store.close()
     engine.close()
     _log.info("stopped")
+
+
+async def _stop_when_idle(server: _Server, idle: Idle) -> None:
+    await idle.over()
+    _log.info("nobody has used this server for a while: it stops")
+    server.should_exit = True
 
 
 class _Server(uvicorn.Server):

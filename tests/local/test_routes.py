@@ -2,6 +2,7 @@ import threading
 import time
 from datetime import datetime, timezone
 
+import jsonschema
 import pytest
 
 from .graphs import code, graph
@@ -194,6 +195,26 @@ def test_a_run_belongs_to_its_workflow(local_server):
     run = local_server.finish("hello")
     path = f"/workflows/{local_server.id_of('countdown')}/runs/{run['id']}"
     assert local_server.request("GET", path).status_code == 404
+
+
+def test_the_description_covers_every_route_and_every_member(local_server):
+    root = local_server.base_url.removesuffix("/api/v1/workflow")
+    document = local_server.http.get(f"{root}/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    operations = {(method, path) for path, one in document["paths"].items() for method in one}
+    assert ("post", "/api/v1/workflow/workflows/{workflow_id}/execute") in operations
+    assert len(operations) == 13
+    schemas = document["components"]["schemas"]
+    run = local_server.finish("hello")
+    answers = {
+        "Workflow": local_server.get("/workflows")[0],
+        "Run": run,
+        "Step": local_server.steps("hello", run["id"])[0],
+        "Status": local_server.http.get(f"{root}/status").json(),
+    }
+    for name, answer in answers.items():
+        jsonschema.validate(answer, {**schemas[name], "components": document["components"]})
+        assert set(schemas[name]["properties"]) == set(answer)
 
 
 def test_the_guard(local_server):
