@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .body import Body
-from .values import MAX_DEPTH, MAX_DIGITS
+from .refusals import MAX_DEPTH, MAX_DIGITS
 
 __all__ = ["TOKEN", "read_json"]
 

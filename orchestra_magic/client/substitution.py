@@ -13,13 +13,15 @@ from difflib import get_close_matches
 from typing import Any
 
 from ..errors import OrchestraInputError
-from .values import MAX_DEPTH, child, to_json
+from .refusals import MAX_DEPTH, child
+from .values import to_json
 
 __all__ = ["names", "substitute"]
 
 _NAME = r"[^\W\d]\w*"
 _WHOLE = re.compile(rf"\$({_NAME})((?:\.{_NAME}|\[[^\[\]]+\])*)")
 _BRACED = re.compile(rf"\s*({_NAME})((?:\.[^.\[\]{{}}\s]+|\[[^\[\]]+\])*)\s*")
+_NO_KEY = (LookupError, TypeError, ValueError)
 _STEP = re.compile(r"\.([^.\[\]{}\s]+)|\[([^\[\]]+)\]")
 # a closing brace may stand in [some key]; no dollar inside, so that a text full of `${` is read in linear time
 _DOLLAR = re.compile(r"\$\$|\$\{((?:\[[^\[\]$\n]*\]|[^}\[$])*)\}|\$\{")
@@ -150,43 +152,52 @@ def _look_up(namespace: Mapping[str, Any], name: str, steps: str) -> Any:
 
 def _attribute(value: Any, name: str, so_far: str) -> Any:
     keyed = _keyed(value)
-    if keyed and name in value:
-        return value[name]
+    try:
+        # a defaultdict would make what it is asked for
+        if keyed and (not isinstance(value, Mapping) or name in value):
+            return value[name]
+    except _NO_KEY:
+        pass
+    except Exception as error:
+        raise _MissingError(_raised(f"{so_far}.{name}", error)) from error
     if name.startswith("_"):
         raise _MissingError(f"`{so_far}` has no key `{name}`, and private attributes are not read")
     try:
         return getattr(value, name)
     except AttributeError:
-        candidates = [str(key) for key in value.keys()] if keyed else _public(value)  # noqa: SIM118
+        candidates = _keys(value) if keyed else _public(value)
         what = "key or attribute" if keyed else "attribute"
         raise _MissingError(f"`{so_far}` has no {what} `{name}`{_near(name, candidates)}") from None
     except Exception as error:
-        raise _MissingError(f"reading `{so_far}.{name}` raised {type(error).__name__}: {error}") from error
+        raise _MissingError(_raised(f"{so_far}.{name}", error)) from error
 
 
 def _item(value: Any, written: str, so_far: str) -> Any:
-    keys: list[Any] = [written]
-    if re.fullmatch(r"-?[0-9]{1,18}", written):
-        keys = [written, int(written)] if _keyed(value) else [int(written)]
-    for key in keys:
-        # a defaultdict would make what it is asked for
-        if isinstance(value, Mapping) and key not in value:
-            continue
+    keyed = _keyed(value)
+    is_number = re.fullmatch(r"-?[0-9]{1,18}", written) is not None
+    keys: list[Any] = [written] if keyed or not is_number else []
+    if is_number:
+        keys.append(int(written))
+    found = [key for key in keys if not isinstance(value, Mapping) or key in value]
+    for key in found:
         try:
             return value[key]
-        except (KeyError, IndexError, TypeError, ValueError):
+        except _NO_KEY:  # noqa: PERF203  (two keys at most)
             continue
         except Exception as error:
-            raise _MissingError(f"reading `{so_far}[{written}]` raised {type(error).__name__}: {error}") from error
-    if _keyed(value):
+            raise _MissingError(_raised(f"{so_far}[{written}]", error)) from error
+    if keyed:
         bare = written.strip("'\"")
-        if bare != written and bare in value:
+        if bare != written and bare in _keys(value):
             raise _MissingError(f"keys stand without quotes here: write `{so_far}[{bare}]`")
-        near = _near(written, [str(key) for key in value.keys()])  # noqa: SIM118
-        raise _MissingError(f"`{so_far}` has no key `{written}`{near}")
-    if isinstance(keys[-1], int) and hasattr(value, "__len__"):
+        raise _MissingError(f"`{so_far}` has no key `{written}`{_near(written, _keys(value))}")
+    if is_number and hasattr(value, "__len__"):
         raise _MissingError(f"`{so_far}` has no item {written}: it has {len(value)}, counted from 0")
     raise _MissingError(f"`{so_far}` (a {type(value).__name__}) has no item `{written}`")
+
+
+def _raised(where: str, error: Exception) -> str:
+    return f"reading `{where}` raised {type(error).__name__}: {error}"
 
 
 def _keyed(value: Any) -> bool:
@@ -194,10 +205,17 @@ def _keyed(value: Any) -> bool:
     return isinstance(value, Mapping) or (hasattr(type(value), "keys") and hasattr(type(value), "__getitem__"))
 
 
+def _keys(value: Any) -> list[str]:
+    try:
+        return [str(key) for key in value.keys()]  # noqa: SIM118  (a table of pandas iterates otherwise)
+    except Exception:  # noqa: BLE001  (costs the near miss, not the message)
+        return []
+
+
 def _public(value: Any) -> list[str]:
     try:
         return [name for name in dir(value) if not name.startswith("_")]
-    except Exception:  # noqa: BLE001  (a broken __dir__ costs the near miss, not the message)
+    except Exception:  # noqa: BLE001  (costs the near miss, not the message)
         return []
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from . import yaml_faults
 from .body import Body
-from .values import MAX_DEPTH, MAX_DIGITS
+from .refusals import MAX_DEPTH, MAX_DIGITS
 
 __all__ = ["read_yaml"]
 

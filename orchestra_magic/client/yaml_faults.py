@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import OrchestraInputError
 from .body import Body
-from .values import MAX_DEPTH
+from .refusals import MAX_DEPTH
 
 SECOND_DOCUMENT = "A second document begins here, and a body is one: remove this line and what follows it."
 TOO_DEEP = f"This is nested more than {MAX_DEPTH} levels deep: send it flatter, or as text."
