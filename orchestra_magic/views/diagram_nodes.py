@@ -16,6 +16,8 @@ HEIGHT, PILL_HEIGHT = 46.0, 28.0
 NAME_SIZE, LINE_SIZE, PILL_SIZE = 13.0, 11.0, 11.5
 BOLD = 1.06
 """How much wider names are, set in bold."""
+BOLDEST = 1.13
+"""The same in the font that is widest when bold: what follows on the line stays clear of it."""
 TILE = 28.0
 TEXT_AT = 47.0
 """Where the text begins: after the icon."""
@@ -37,8 +39,8 @@ class Spot:
 def box_width(node: Node) -> float:
     """Tell how wide the box of a node is; the status plays no part, so that a run does not move the picture."""
     if node.kind in {"start", "end"}:
-        return min(MOST, width(one_line(node.name), PILL_SIZE) * BOLD) + 46
-    texts = width(one_line(node.name), NAME_SIZE) * BOLD, width(_line(node), LINE_SIZE)
+        return min(MOST, width(_name(node), PILL_SIZE) * BOLD) + 46
+    texts = width(_name(node), NAME_SIZE) * BOLD, width(_line(node), LINE_SIZE)
     return TEXT_AT + min(MOST, max(LEAST, *texts)) + PADDING
 
 
@@ -51,11 +53,15 @@ def node_svg(node: Node, spot: Spot, status: str | None) -> str:
     """Draw a node; `status` is "" if it was not reached, None if there is no run."""
     shown = look(status)
     facts = [node.word if node.kind not in {"start", "end"} else "", node.description, status or ""]
-    title = " · ".join(one_line(fact) for fact in (node.name, *facts) if fact)
+    title = " · ".join(one_line(fact) for fact in (_name(node), *facts) if fact)
     draw = _pill if node.kind in {"start", "end"} else _card
     inner = draw(node, spot, status)
     halo = _pulse(spot, box_height(node), shown) if shown.icon == "dots" else ""
     return f"<g><title>{escape(title)}</title>{halo}{inner}</g>"
+
+
+def _name(node: Node) -> str:
+    return one_line(node.name) or "(no name)"
 
 
 def _line(node: Node) -> str:
@@ -68,7 +74,7 @@ def _pill(node: Node, spot: Spot, status: str | None) -> str:
     ink = shown.ink if status else "#334155"
     ground, border = (shown.ground, shown.border) if status else ("#f1f5f9", "#cbd5e1")
     sign = shown.icon if status else node.kind
-    name = cut(one_line(node.name), PILL_SIZE, MOST / BOLD)
+    name = cut(_name(node), PILL_SIZE, MOST / BOLD)
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{PILL_HEIGHT:g}" rx="{PILL_HEIGHT / 2:g}"'
         f' fill="{ground}" stroke="{border}" stroke-width="1.3"/>'
@@ -89,7 +95,7 @@ def _card(node: Node, spot: Spot, status: str | None) -> str:
     dash = ' stroke-dasharray="2.5 3"' if skipped else ""
     weight = 1.3 if shown is NOT_REACHED or skipped else 1.6
     room = wide - TEXT_AT - PADDING
-    name = cut(one_line(node.name), NAME_SIZE, room / BOLD)
+    name = cut(_name(node), NAME_SIZE, room / BOLD)
     border = "#b9c4d2" if status is None else shown.border
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{HEIGHT:g}" rx="10" fill="{shown.ground}"'
@@ -108,7 +114,7 @@ def _second_line(node: Node, spot: Spot, status: str | None) -> str:
     if not status:
         return _small(x, y, cut(_line(node), LINE_SIZE, room), PALE)
     word = cut(one_line(status), LINE_SIZE, (room - 15) / BOLD)
-    taken = 15 + width(word, LINE_SIZE) * BOLD
+    taken = 15 + width(word, LINE_SIZE) * BOLDEST
     drawn = icon(shown.icon, x, y - 9, 10.5, shown.ink)
     drawn += _small(x + 15, y, word, shown.ink, ' font-weight="600"')
     rest = cut("· " + _line(node), LINE_SIZE, room - taken - 5)
@@ -124,7 +130,8 @@ def _small(x: float, y: float, text: str, ink: str, more: str = "") -> str:
 def _pulse(spot: Spot, high: float, shown: Look) -> str:
     """Draw the ring that goes out from a running node; still, it is a soft outline."""
     return (
-        f'<rect x="{spot.x:.1f}" y="{spot.y:.1f}" width="{spot.wide:.1f}" height="{high:g}" rx="{min(10, high / 2):g}" fill="none"'
+        f'<rect x="{spot.x:.1f}" y="{spot.y:.1f}" width="{spot.wide:.1f}" height="{high:g}"'
+        f' rx="{min(10, high / 2):g}" fill="none"'
         f' stroke="{shown.border}" stroke-width="7" stroke-opacity=".22">'
         '<animate attributeName="stroke-width" values="2;12" dur="1.8s" repeatCount="indefinite"/>'
         '<animate attributeName="stroke-opacity" values=".5;0" dur="1.8s" repeatCount="indefinite"/></rect>'

@@ -29,7 +29,7 @@ class Look:
 LOOKS = {
     "queued": Look("#475569", "#ffffff", "#94a3b8", "clock", "○"),
     "running": Look("#1d4ed8", "#eff6ff", "#2563eb", "dots", "◐"),
-    "completed": Look("#166534", "#f0fdf4", "#4ade80", "check", "✔"),
+    "completed": Look("#166534", "#f0fdf4", "#45c07a", "check", "✔"),
     "failed": Look("#b91c1c", "#fef2f2", "#ef4444", "cross", "✘"),
     "cancelled": Look("#92400e", "#fffbeb", "#f59e0b", "stop", "■"),
     "skipped": Look("#586474", "#f8fafc", "#a3afbf", "skip", "⊘"),

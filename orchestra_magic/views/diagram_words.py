@@ -185,5 +185,5 @@ def _in_order(picture: Picture) -> list[Node]:
     """Sort the nodes from top to bottom of the picture."""
     place = {node.name: position for position, node in enumerate(picture.nodes)}
     steep = downward(len(place), [(place[edge.source], place[edge.target]) for edge in picture.edges])
-    ranks = rank([0.0] * len(place), steep, 1.0)
+    ranks = rank([0.0] * len(place), steep, limit=1.0)
     return sorted(picture.nodes, key=lambda node: (ranks[place[node.name]], node.kind == "end", place[node.name]))

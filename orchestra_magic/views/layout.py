@@ -7,6 +7,7 @@ choose columns that keep lines straight. Knows nothing of workflows or of drawin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import copysign
 from typing import TYPE_CHECKING
 
 from .layout_columns import columns
@@ -19,15 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Box", "Link", "Plan", "Post", "Route", "layout"]
 
-ROW_LIMIT = 1240.0
+ROW_LIMIT = 1060.0
 """Boxes of one row take at most this width, if the links allow: a wider picture is not legible in a page."""
 
 LABEL_HEIGHT = 18.0
 BOX_GAP = 26.0
 LABEL_GAP = 13.0
 ARROW = 7.0
-SLOPE = 0.07
-MAX_EXTRA = 44.0
+ASIDE = 14.0
+SLOPE = 0.12
+MAX_EXTRA = 60.0
 PART_GAP = 30.0
 
 
@@ -198,8 +200,9 @@ def _route(grid: Grid, number: int, boxes: Sequence[Box], x: Sequence[float], ro
             label = (at, middle)
         if back and item < grid.count:
             # a line that climbs leaves the middle of a box to those that go down
-            beside = x[chain[1 if position == 0 else -2]]
-            at += boxes[item].width / 4 * (1 if beside >= at else -1)
+            aside = x[chain[1 if position == 0 else -2]] - at
+            most = boxes[item].width / 2 - ASIDE
+            at += copysign(max(ASIDE, abs(aside)) if abs(aside) <= most else most * 0.7, aside)
         posts.append(Post(at, top, bottom))
     if back:
         posts = [Post(post.x, post.leave, post.enter) for post in reversed(posts)]

@@ -9,6 +9,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from .layout_grid import space
+from .layout_settle import settle
+from .layout_squeeze import least_width, squeeze
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,9 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["columns"]
 
-BOX_SPACE = 26.0
-PASS_SPACE = 18.0
-LINE_SPACE = 14.0
+
+LEGIBLE = 1100.0
+"""A width up to which straight lines go before a narrow picture."""
+TOO_WIDE = 1.25
 
 
 def columns(grid: Grid) -> list[float]:
@@ -37,14 +42,12 @@ def columns(grid: Grid) -> list[float]:
             proposals.append(x if leftward else [-value for value in x])
     _meet(grid, proposals)
     x = [(low + high) / 2 for _, low, high, _ in (sorted(four) for four in zip(*proposals, strict=True))]
+    least = max(LEGIBLE, least_width(grid))
+    if max(x) - min(x) > TOO_WIDE * least:
+        squeeze(grid, x, least)
+    settle(grid, x)
     shift = min((value - reach for value, reach in zip(x, grid.left, strict=True)), default=0.0)
     return [value - shift for value in x]
-
-
-def space(grid: Grid, left: int, right: int) -> float:
-    """Tell the distance that the middles of two neighbours need."""
-    boxes = (left < grid.count) + (right < grid.count)
-    return grid.right[left] + (LINE_SPACE, PASS_SPACE, BOX_SPACE)[boxes] + grid.left[right]
 
 
 def _conflicts(grid: Grid) -> set[tuple[int, int]]:

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from .layout import Link
     from .layout_ranks import Steep
 
-__all__ = ["Grid", "build_grid"]
+__all__ = ["Grid", "build_grid", "space"]
 
 LABEL_MARGIN = 3.0
+CLIMB_MARGIN = 5.0
+FAN = 2
+BOX_SPACE = 26.0
+PASS_SPACE = 18.0
+LINE_SPACE = 14.0
 
 Bundle = tuple[str, int, bool]
 """Links that share their bends: which end they share, the box there, whether they climb."""
@@ -145,7 +150,8 @@ def _chain(grid: Grid, link: Link, slope: Steep, key: Bundle, shared: dict[tuple
         item = shared.get((key, row))
         if item is None:
             labelled = bool(link.label) and row == at
-            item = shared[key, row] = grid.add(row, link.label / 2 + LABEL_MARGIN if labelled else 0.0)
+            reach = link.label / 2 + LABEL_MARGIN if labelled else CLIMB_MARGIN if slope.back else 0.0
+            item = shared[key, row] = grid.add(row, reach)
             if labelled:
                 grid.labelled.add(item)
         chain.append(item)
@@ -167,4 +173,18 @@ def _mark_straight(grid: Grid, ranks: Sequence[int], steep: Sequence[Steep]) -> 
                 continue
             if lower < grid.count and not short[number] and (lower in has_short_above or number in grid.back):
                 continue
+            if _is_fan(grid, upper, lower):
+                continue
             grid.straight.add((upper, lower))
+
+
+def _is_fan(grid: Grid, upper: int, lower: int) -> bool:
+    """Tell whether many boxes part from a shared line here: to centre them on it makes a picture too wide."""
+    fan = grid.down[upper] if upper >= grid.count > lower else grid.up[lower] if lower >= grid.count > upper else ()
+    return len(fan) > FAN
+
+
+def space(grid: Grid, left: int, right: int) -> float:
+    """Tell the distance that the middles of two neighbours need."""
+    boxes = (left < grid.count) + (right < grid.count)
+    return grid.right[left] + (LINE_SPACE, PASS_SPACE, BOX_SPACE)[boxes] + grid.left[right]

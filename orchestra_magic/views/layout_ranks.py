@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -135,11 +136,17 @@ def _shorten(
 
 def _narrow(ranks: Sequence[int], widths: Sequence[float], above: Sequence[Sequence[int]], limit: float) -> list[int]:
     """Fill the rows in their order, and let what does not fit go to the next one."""
+    totals: dict[int, float] = {}
+    for box, row in enumerate(ranks):
+        totals[row] = totals.get(row, 0.0) + widths[box]
     used: dict[int, float] = {}
     placed = [0] * len(ranks)
     for box in sorted(range(len(ranks)), key=lambda box: (ranks[box], box)):
         row = max([ranks[box], *(placed[high] + 1 for high in above[box])])
-        while row in used and used[row] + widths[box] > limit:
+        total = totals[ranks[box]]
+        # rows that share what is too much for one shall be of like width
+        most = limit if total <= limit else total / ceil(total / limit) + widths[box] / 2
+        while row in used and used[row] + widths[box] > most:
             row += 1
         used[row] = used.get(row, 0.0) + widths[box]
         placed[box] = row
