@@ -14,7 +14,7 @@ def home() -> Path:
     chosen = os.environ.get("ORCHESTRA_HOME")
     if chosen:
         return Path(chosen).expanduser()
-    import platformdirs  # noqa: PLC0415  (start-up of the extension stays light)
+    import platformdirs  # start-up of the extension stays light
 
     return Path(platformdirs.user_data_dir("orchestra_magic", appauthor=False))
 

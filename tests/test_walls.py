@@ -73,7 +73,9 @@ def test_a_library_has_its_room(module: str, only: set[str]) -> None:
 def test_the_client_and_the_views_know_no_notebook() -> None:
     for room in ("client", "views"):
         for path in (HOUSE / room).rglob("*.py"):
-            assert not [name for name, _ in imports(path) if name.split(".")[0] in {"IPython", "traitlets", "ipywidgets"}]
+            assert not [
+                name for name, _ in imports(path) if name.split(".")[0] in {"IPython", "traitlets", "ipywidgets"}
+            ]
 
 
 LOAD = """
@@ -93,10 +95,22 @@ print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}}))
     ids=["import", "load_ext"],
 )
 def test_the_start_is_light(action: str) -> None:
-    done = subprocess.run([sys.executable, "-c", LOAD.format(action=action)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD.format(action=action)], capture_output=True, text=True, check=True
+    )
     loaded = set(done.stdout.split())
     assert "orchestra_magic" in loaded
-    assert not loaded & {"requests", "urllib3", "ipywidgets", "yaml", "pandas", "numpy", "dbos", "starlette", "sqlalchemy"}
+    assert not loaded & {
+        "requests",
+        "urllib3",
+        "ipywidgets",
+        "yaml",
+        "pandas",
+        "numpy",
+        "dbos",
+        "starlette",
+        "sqlalchemy",
+    }
 
 
 def test_public_names_are_exact() -> None:

@@ -84,7 +84,7 @@ class Field:
 
 def label(text: str) -> str:
     """Return server text as a control's description: ipywidgets 7 takes that for HTML."""
-    return escape(text) if widgets.version_info[0] < 8 else clean(text)
+    return escape(text) if int(widgets.__version__.split(".")[0]) < 8 else clean(text)
 
 
 def _control(known: Input) -> Any:

@@ -86,12 +86,13 @@ def _headline(seen: Snapshot) -> list[str]:
 
 
 def _steps_table(seen: Snapshot) -> Table:
-    rows = [[step.node, mark(step.status), seconds(step.duration), line(_last_word(step), 60)] for step in seen.steps]
+    rows = [[step.node, mark(step.status), seconds(step.duration), _last_word(step)] for step in seen.steps]
     return Table(["node", "status", "time", "outputs"], rows)
 
 
-def _last_word(step: Step) -> object:
-    return step.error or results(step.outputs)
+def _last_word(step: Step) -> str:
+    said = step.error or results(step.outputs)
+    return "" if said is None else line(said, 60)
 
 
 def _step(step: Step) -> str:

@@ -24,11 +24,19 @@ def text(value: Any, indent: str = "") -> str:
         shown = table.text()
     elif isinstance(value, str):
         shown = "\n".join(line(each, LONG) for each in value.split("\n"))
+    elif isinstance(value, Mapping) and value:
+        shown = "\n".join(_member(name, member) for name, member in value.items())
     else:
         shown = dump(value) if len(dump(value)) <= 100 else dump(value, indent=2)
     if len(shown) > LONG:
         shown = f"{shown[:LONG].rstrip()}\n… {len(shown) - LONG:,} more characters"
     return "\n".join(indent + each for each in shown.split("\n"))
+
+
+def _member(name: str, member: Any) -> str:
+    inner = results(member)
+    block = isinstance(inner, Mapping | list | str) and ("\n" in str(inner) or len(dump(inner)) > 100)
+    return f"{line(name)}:\n{text(inner, '  ')}" if block else f"{line(name)}: {line(inner, 200)}"
 
 
 def html(value: Any) -> str:

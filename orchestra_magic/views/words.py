@@ -84,13 +84,15 @@ def seconds(duration: float | None) -> str:
 
     Examples
     --------
-    >>> seconds(0.726), seconds(75.2), seconds(3725), seconds(None)
-    ('0.7 s', '1 min 15 s', '1 h 2 min', '')
+    >>> seconds(0.0264), seconds(0.726), seconds(75.2), seconds(3725), seconds(None)
+    ('26 ms', '0.7 s', '1 min 15 s', '1 h 2 min', '')
     """
     if duration is None:
         return ""
+    if duration < 0.1:
+        return f"{1000 * duration:.0f} ms"
     if duration < 10:
-        return f"{duration:.2g} s" if duration < 1 else f"{duration:.1f} s"
+        return f"{duration:.1f} s"
     if duration < 60:
         return f"{duration:.0f} s"
     minutes, rest = divmod(round(duration), 60)
