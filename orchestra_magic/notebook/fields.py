@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as widgets
@@ -23,15 +23,20 @@ class Field:
     ----------
     known : Input
         What is known of the input: its type decides on the control.
+    label_width : str
+        CSS width of the label, so that the controls of a form stand in line.
     """
 
-    def __init__(self, known: Input) -> None:
+    def __init__(self, known: Input, label_width: str) -> None:
         self.input = known
-        self.control = _control(known)
+        self.control = _control(known, label_width)
         self.message = widgets.HTML()
         self.message.add_class("orchestra-message")
         self.control.add_class("orchestra-field")
-        self.box = widgets.VBox([self.control, widgets.HTML(_help(known)), self.message])
+        # Help and message stand under the control, not under its label.
+        under = widgets.Layout(margin=f"-4px 0 0 calc({label_width} + 10px)")
+        self.message.layout = under
+        self.box = widgets.VBox([self.control, widgets.HTML(_help(known), layout=under), self.message])
 
     @property
     def name(self) -> str:
@@ -82,21 +87,31 @@ class Field:
         self.message.value = f'<span role="alert">✘ {escape(fault)}</span>' if fault else ""
 
 
-def label(text: str) -> str:
+def label_of(known: Input) -> str:
+    """Return the visible label of an input: "required" stands in words."""
+    return known.name + (" (required)" if known.required else "")
+
+
+def label_width(inputs: Iterable[Input]) -> str:
+    """Return a CSS width that the longest label fits in."""
+    return f"{min(30, 2 + max((len(label_of(known)) for known in inputs), default=0)) * 0.55:.1f}em"
+
+
+def described(text: str) -> str:
     """Return server text as a control's description: ipywidgets 7 takes that for HTML."""
     return escape(text) if int(widgets.__version__.split(".")[0]) < 8 else clean(text)
 
 
-def _control(known: Input) -> Any:
-    named = {"description": label(known.name + (" (required)" if known.required else "")), "layout": WIDE}
-    named["style"] = {"description_width": "initial"}
+def _control(known: Input, width: str) -> Any:
+    named: dict[str, Any] = {"description": described(label_of(known)), "layout": WIDE}
+    named["style"] = {"description_width": width}
     start = known.default if known.has_default else None
     if known.enum:
         choices = [(clean(_as_text(choice)), choice) for choice in known.enum]
         first = start if start in known.enum else known.enum[0]
         return widgets.Dropdown(options=choices, value=first, **named)
     if known.type == "boolean":
-        return widgets.Checkbox(value=bool(start), indent=False, **named)
+        return widgets.Checkbox(value=bool(start), indent=True, **named)
     text = "" if start is None else _as_text(start)
     # The kernel must never be behind what was typed when the button is pressed.
     named |= {"value": text, "placeholder": _PLACEHOLDERS.get(known.type or "", ""), "continuous_update": True}

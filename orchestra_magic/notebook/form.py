@@ -19,7 +19,7 @@ from ..errors import OrchestraError, OrchestraInputError, OrchestraUsageError
 from ..views import card
 from ..views.words import escape, line
 from . import namespace
-from .fields import Field
+from .fields import Field, label_width
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -62,7 +62,8 @@ class Form:
         self._run: Run | None = None
         self._busy = threading.Lock()
         self._submitted = threading.Event()
-        self._fields = {known.name: Field(known) for known in workflow.inputs}
+        width = label_width(workflow.inputs)
+        self._fields = {known.name: Field(known, width) for known in workflow.inputs}
         self._button = widgets.Button(description="Run", button_style="primary", tooltip="Start a run")
         self._button.add_class("orchestra-run")
         self._button.on_click(lambda _: self.submit())

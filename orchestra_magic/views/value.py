@@ -57,7 +57,7 @@ def _tree(value: Mapping[str, Any]) -> str:
     rows = []
     for name, member in list(value.items())[:ROWS]:
         inner = results(member)
-        large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100
+        large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
         shown = _folded(line(inner, 60), html(inner)) if large else html(inner)
         head = f'<th scope="row" style="text-align:left">{escape(str(name))}</th>'
         rows.append(f'<tr>{head}<td style="text-align:left">{shown}</td></tr>')
