@@ -8,11 +8,11 @@ from typing import Any
 from .table import Table
 from .words import dump, escape, line, results
 
-LONG = 2_000
+LONG = 1_000
 """Characters shown at first; the rest stands behind "all"."""
 ROWS = 20
 """Rows or members shown at first."""
-MOST = 100_000
+MOST = 5_000
 """Characters that a saved card holds of one value; the run itself has the rest."""
 
 
