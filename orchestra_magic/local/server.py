@@ -28,6 +28,7 @@ from .engine import Engine
 from .idle import DEFAULT_HOURS, Idle
 from .nodes import Services
 from .runs import Runs
+from .sandbox.access import limits_of_the_sandbox
 from .sandbox.runner import Sandbox
 from .store import Store
 
@@ -72,6 +73,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
 
     def answers() -> None:
         files.write_json(paths.server_file(), about)
+        _log.info(limits_of_the_sandbox())
         _log.info("version %s answers at %s, data in %s", __version__, about["base_url"], options.data)
         ready(about)
 
@@ -91,6 +93,7 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     store = Store(options.data)
     await _ship(store)
     sandbox = Sandbox()
+    sandbox.prepare()
     runs = Runs(store, Services(sandbox))
     engine = Engine(options.data, runs.work)
     engine.launch()

@@ -17,7 +17,8 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 @pytest.fixture(scope="session")
 def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """One server for all tests that only use it."""
-    running = LocalServer(tmp_path_factory.mktemp("server")).start()
+    shared = tmp_path_factory.mktemp("shared")
+    running = LocalServer(tmp_path_factory.mktemp("server"), ORCHESTRA_CODE_FILES=str(shared)).start()
     yield running
     running.close()
 

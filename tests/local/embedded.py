@@ -64,7 +64,9 @@ class LocalServer:
         log = self.home / "local" / "server.log"
         crash = self.home / "local" / "crash.log"
         assert "Traceback" not in (crash.read_text() if crash.exists() else "")
-        assert " ERROR " not in (log.read_text() if log.exists() else "")
+        said = log.read_text() if log.exists() else ""
+        assert " ERROR " not in said, said
+        assert " WARNING " not in said, said
 
     def kill(self) -> None:
         """As a power cut does it, for the process alone."""

@@ -21,7 +21,7 @@ def slow(folder, *names):
 
 
 def test_accepted_runs_survive_being_killed(make_server, tmp_path):
-    server = make_server().start()
+    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
     workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
     choose = random.Random(4)
     runs = {}
@@ -49,7 +49,7 @@ def test_accepted_runs_survive_being_killed(make_server, tmp_path):
 
 
 def test_a_finished_step_is_not_done_again(make_server, tmp_path):
-    server = make_server().start()
+    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
     workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
     run_id = server.execute(workflow, {"n": 7})
     path = f"/workflows/{workflow}/runs/{run_id}"
@@ -69,7 +69,7 @@ def test_a_finished_step_is_not_done_again(make_server, tmp_path):
 
 
 def test_a_run_goes_on_after_an_orderly_stop(make_server, tmp_path):
-    server = make_server().start()
+    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
     workflow = server.upload(slow(tmp_path, "a", "b"), name="slow")
     run_id = server.execute(workflow, {"n": 1}, **{"Idempotency-Key": "once"})
     server.stop()

@@ -151,14 +151,14 @@ def test_stopping_lets_those_who_wait_go(make_server):
 
 
 def test_a_server_that_nobody_uses_stops(make_server):
-    server = make_server().start("--idle-hours", str(1.5 / 3600))
+    server = make_server().start("--idle-hours", str(1.0 / 3600))
     # a run keeps it up, although nobody asks
-    run_id = server.execute("countdown", {"seconds": 2.5})
+    run_id = server.execute("countdown", {"seconds": 1.5})
     lock = server.home / "local" / "server.lock"
     began = time.monotonic()
     with lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-    assert time.monotonic() - began > 3
+    assert time.monotonic() - began > 2
     server.start()
     assert server.run("countdown", run_id, wait=0)["status"] == "completed"
 

@@ -1,10 +1,13 @@
 import asyncio
 import os
+import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from orchestra_magic.local.sandbox import landlock
 from orchestra_magic.local.sandbox.runner import Limits, Sandbox
 
 
@@ -103,12 +106,110 @@ def test_the_folder_is_its_own_and_gone_afterwards():
     assert not Path(done.results).exists()
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="subreapers are of Linux")
+landlocked = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+
+
+@landlocked
+def test_files_of_the_user_are_out_of_reach(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    read = f"open({str(secret)!r}).read()"
+    assert "PermissionError" in run(read).error
+    assert "PermissionError" in run(f"open({str(tmp_path / 'new')!r}, 'w')").error
+    assert "PermissionError" in run(f"import os\nos.listdir({str(Path.home())!r})").error
+    other = run(
+        f"import subprocess\nsubprocess.run(['/bin/cat', {str(secret)!r}], capture_output=True).stderr.decode()"
+    )
+    assert "Permission denied" in other.results
+
+
+@landlocked
+def test_folders_that_are_allowed_are_in_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_CODE_FILES", str(tmp_path))
+    assert run(f"open({str(tmp_path / 'f')!r}, 'w').write('abc')").results == 3
+    assert (tmp_path / "f").read_text() == "abc"
+
+
+@landlocked
+def test_the_environment_of_the_server_is_out_of_reach():
+    for pid in ("os.getppid()", str(os.getpid())):
+        assert "PermissionError" in run(f"import os\nopen(f'/proc/{{{pid}}}/environ').read()").error
+
+
+@landlocked
+def test_other_processes_cannot_be_signalled():
+    if landlock.version() < 6:
+        pytest.skip("signals are held from the sixth version on")
+    assert "PermissionError" in run(f"import os\nos.kill({os.getpid()}, 0)").error
+
+
+@landlocked
+def test_the_network_can_be_forbidden(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        program = f"import socket\nsocket.create_connection(('127.0.0.1', {listener.getsockname()[1]})).close()\n1"
+        assert run(program).results == 1
+        monkeypatch.setenv("ORCHESTRA_CODE_NETWORK", "0")
+        assert "PermissionError" in run(program).error
+
+
+_DAEMON = """
+import os, time
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(write, str(os.getpid()).encode())
+        time.sleep(60)
+    os._exit(0)
+pid = int(os.read(read, 20))
+{}
+pid
+"""
+
+
+def gone(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return " Z " in stat.read_text()
+    except OSError:
+        return True
+
+
+@linux
+def test_a_daemon_that_hid_is_found():
+    assert gone(run(_DAEMON.format("")).results)
+
+
+@linux
+def test_a_daemon_is_found_after_a_timeout(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_CODE_FILES", str(tmp_path))
+    done = run(_DAEMON.format(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(pid))\ntime.sleep(60)"), timeout=2)
+    assert "longer than 2 s" in done.stopped
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+@linux
+def test_nothing_survives_a_server_that_is_killed(make_server):
+    server = make_server().start()
+    server.execute("countdown", {"seconds": 60})
+
+    def family(pid):
+        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children + [one for child in children for one in family(child)]
+
+    pids = family(server.pid)
+    assert len(pids) >= 2
+    server.kill()
+    deadline = time.monotonic() + 5
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < deadline
+
+
 def test_children_die_with_it():
     program = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid"
     pid = run(program).results
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline
+    assert gone(pid)
 
 
 def test_a_descendant_that_holds_the_pipes_is_not_waited_for():
@@ -123,10 +224,11 @@ def test_a_forged_result_is_only_data():
     assert "before it had a result" in (run(forged).stopped or "")
 
 
-def test_cancelling_ends_the_process():
+def test_cancelling_ends_the_process(monkeypatch):
     async def cancelled():
         sandbox = Sandbox()
         pid = Path(os.environ["HOME"]) / "pid"
+        monkeypatch.setenv("ORCHESTRA_CODE_FILES", os.environ["HOME"])
         program = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
         task = asyncio.create_task(sandbox.run(program, {}))
         while not pid.exists() or not pid.read_text():
@@ -138,7 +240,7 @@ def test_cancelling_ends_the_process():
 
     pid = asyncio.run(cancelled())
     with pytest.raises(ProcessLookupError):
-        os.killpg(pid, 0)
+        os.kill(pid, 0)
 
 
 def test_programs_share_nothing():

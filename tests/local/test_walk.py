@@ -1,5 +1,7 @@
 """How graphs are gone through, at a real server: what runs, in which order, with which values."""
 
+from pathlib import Path
+
 import pytest
 
 from .graphs import code, graph
@@ -129,8 +131,8 @@ def test_a_timeout_of_code_is_data(run):
     assert step["status"] == "failed"
 
 
-def test_retries_of_code(run, tmp_path):
-    mark = tmp_path / "tries"
+def test_retries_of_code(run, local_server):
+    mark = Path(local_server.environment["ORCHESTRA_CODE_FILES"]) / "tries"
     program = f"open({str(mark)!r}, 'a').write('x')\nlen(open({str(mark)!r}).read()) > 1 or 1/0"
     finished, _ = run(graph({"a": code(program, retries=2)}, "START a", "a END"))
     assert finished["all_outputs"]["a"]["successful"] is True

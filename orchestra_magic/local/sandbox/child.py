@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 import code_references  # type: ignore[import-not-found]  # stands beside this file, not in a package
+import landlock  # type: ignore[import-not-found]
 
 _FILE = "<code>"
 _ERROR_LENGTH = 8000
@@ -116,6 +117,9 @@ def main(result: int) -> None:
     sys.argv = [_FILE]
     sys.path += request["path"]
     limit(request["limits"])
+    access = request["access"]
+    if access:
+        landlock.restrict(access["readable"], access["writable"], network=access["network"])
     outcome = encode(run(request["code"], request["values"]))
     for stream in (sys.stdout, sys.stderr):
         flush(stream)

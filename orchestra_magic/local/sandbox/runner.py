@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..values import plain
+from .access import access, search_path
 
 _FOLDER = str(Path(__file__).parent)
-_BOOT = "import sys; sys.path.insert(0, {!r}); import child; sys.path.pop(0); child.main({})"
+_BOOT = "import sys; sys.path.insert(0, {!r}); import supervisor; sys.path.pop(0); supervisor.main({})"
 _GRACE = 0.2
+_PATIENCE = 1.0
+_AHEAD = 2
 _CHUNK = 1 << 16
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,54 +63,61 @@ class Execution:
     sandbox_id: str = ""
 
 
-@dataclass
 class Sandbox:
-    """Runs programs, each in a process of its own. One process waits ahead, so that most start at once.
+    """Runs programs, each in a process of its own. Some processes wait ahead, so that most start at once.
 
     Parameters
     ----------
-    at_once : int
+    at_once : int or None
         How many programs run at a time; more wait for their turn.
     """
 
-    at_once: int = field(default_factory=lambda: max(16, 4 * (os.cpu_count() or 1)))
-    _spare: asyncio.Task[_Process] | None = None
+    def __init__(self, at_once: int | None = None) -> None:
+        self._turns = asyncio.Semaphore(at_once or max(16, 4 * (os.cpu_count() or 1)))
+        self._ahead: deque[asyncio.Task[_Process]] = deque()
+        self._tidying: set[asyncio.Task[None]] = set()
+        self._closed = False
 
-    def __post_init__(self) -> None:
-        self._turns = asyncio.Semaphore(self.at_once)
+    def prepare(self) -> None:
+        """Start the processes that wait ahead."""
+        while len(self._ahead) < _AHEAD and not self._closed:
+            self._ahead.append(asyncio.create_task(_Process.start()))
 
     async def run(self, code: str, values: dict[str, Any], limits: Limits | None = None) -> Execution:
         """Run ``code`` to its end, its time limit or the cancellation of this task.
 
         ``values`` are the values of the references in it, by their paths.
         """
-        limits = limits or Limits()
         async with self._turns:
             process = await self._take()
             try:
-                return await process.run(code, values, limits)
+                return await process.run(code, values, limits or Limits())
             finally:
-                process.end()
+                process.terminate()
+                # What nobody waits for: the end of the process, its folder, and the next one to wait ahead.
+                tidying = asyncio.create_task(self._tidy(process))
+                self._tidying.add(tidying)
+                tidying.add_done_callback(self._tidying.discard)
 
     async def close(self) -> None:
-        """End the process that waits ahead."""
-        spare, self._spare = self._spare, None
-        if spare:
+        """End every process."""
+        self._closed = True
+        while self._ahead:
             with contextlib.suppress(OSError):
-                process = await spare
-                process.end()
-                await process.wait()
+                await (await self._ahead.popleft()).end()
+        await asyncio.gather(*self._tidying)
 
     async def _take(self) -> _Process:
-        spare, self._spare = self._spare, None
-        process = None
-        if spare:
+        while self._ahead:
             with contextlib.suppress(OSError):
-                process = await spare
-        if process is None or process.ended:
-            process = await _Process.start()
-        self._spare = asyncio.create_task(_Process.start())
-        return process
+                process = await self._ahead.popleft()
+                if not process.ended:
+                    return process
+        return await _Process.start()
+
+    async def _tidy(self, process: _Process) -> None:
+        await process.end()
+        self.prepare()
 
 
 class _Process:
@@ -152,18 +165,26 @@ class _Process:
         return self._process.returncode is not None
 
     async def run(self, code: str, values: dict[str, Any], limits: Limits) -> Execution:
-        request = {"code": code, "values": values, "limits": limits.for_child(), "path": _search_path()}
+        request = {
+            "code": code,
+            "values": values,
+            "limits": limits.for_child(),
+            "path": search_path(),
+            "access": access(self._folder),
+        }
         sizes = (limits.output, limits.output, limits.result)
         streams = [_Capture(size) for size in sizes]
         readers = [asyncio.create_task(stream.drain(pipe)) for stream, pipe in zip(streams, self._pipes, strict=True)]
         self._pipes = []
         late = False
+        everything = asyncio.create_task(asyncio.wait(readers))
         try:
-            await asyncio.wait_for(self._serve(json.dumps(request).encode()), limits.timeout)
+            await asyncio.wait_for(self._serve(json.dumps(request).encode(), everything), limits.timeout)
         except asyncio.TimeoutError:
             late = True
+            self.terminate()
         finally:
-            self._kill()
+            everything.cancel()
             # A descendant that left the group may hold a pipe open: it is not waited for.
             _, waiting = await asyncio.wait(readers, timeout=_GRACE)
             for reader in waiting:
@@ -173,29 +194,37 @@ class _Process:
         execution = Execution(stdout=stdout.text(), stderr=stderr.text(), sandbox_id=self.sandbox_id)
         if late:
             execution.stopped = f"the code ran longer than {limits.timeout:g} s and was ended"
-        else:
-            self._read_result(result, execution)
+        elif not self._read_result(result, execution):
+            await self._stop()
+            execution.stopped = self._reason()
         return execution
 
-    async def _serve(self, request: bytes) -> None:
+    async def _serve(self, request: bytes, everything: asyncio.Task[Any]) -> None:
+        """Feed the program, and return when it has let go of its pipes or its process has ended."""
         stdin: Any = self._process.stdin
         with contextlib.suppress(ConnectionError):
             stdin.write(request)
             await stdin.drain()
         stdin.close()
-        await self._process.wait()
+        ended = asyncio.create_task(self._process.wait())
+        try:
+            await asyncio.wait({everything, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
 
-    def _read_result(self, result: _Capture, execution: Execution) -> None:
+    def _read_result(self, result: _Capture, execution: Execution) -> bool:
+        """Take what the program sent for data, and tell whether it was a result."""
         if result.dropped:
             execution.stopped = f"the result is larger than {result.limit} bytes; return less"
-            return
+            return True
         try:
             outcome = json.loads(bytes(result.data))
             execution.results = plain(outcome["results"])
             execution.error = str(outcome["error"])
             execution.stderr += str(outcome.get("note", ""))
         except (ValueError, KeyError, TypeError, RecursionError):
-            execution.stopped = self._reason()
+            return False
+        return True
 
     def _reason(self) -> str:
         code = self._process.returncode
@@ -205,21 +234,39 @@ class _Process:
             return f"the process of the code was ended by {signal.Signals(-code).name}"
         return f"the process of the code was ended by signal {-code}"
 
-    def _kill(self) -> None:
+    def terminate(self) -> None:
+        """Have the supervisor end the program and all its descendants."""
+        if not self.ended:
+            # Not by asyncio's own method: it may reap the process, and whoever waits for it is left puzzled.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
+
+    async def _stop(self) -> None:
+        """Return when the process has ended: by itself, by its supervisor, or, if that is slow, by force."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), _GRACE)
+        except asyncio.TimeoutError:
+            self.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), _PATIENCE)
+        except asyncio.TimeoutError:
+            _log.warning("the process of a code node had to be ended by force")
         # The group outlives its leader as long as it has members, and its number is not given away before.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    async def wait(self) -> None:
-        await self._process.wait()
-
-    def end(self) -> None:
-        """Kill what is left, and remove the folder."""
-        self._kill()
+    async def end(self) -> None:
+        """End what is left, and remove the folder."""
+        self.terminate()
+        await self._stop()
         for pipe in self._pipes:
             os.close(pipe)
         self._pipes = []
-        shutil.rmtree(self._folder, ignore_errors=True)
+        await asyncio.get_running_loop().run_in_executor(None, _remove, self._folder)
+
+
+def _remove(folder: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Capture:
@@ -246,13 +293,3 @@ class _Capture:
     def text(self) -> str:
         shown = self.data.decode("utf-8", "replace")
         return f"{shown}\n… {self.dropped} bytes more were left out\n" if self.dropped else shown
-
-
-def _search_path() -> list[str]:
-    """Return where the server itself finds installed packages: code nodes have the user's packages."""
-    own = str(Path(os.__file__).parent)
-    return [path for path in sys.path if path and not path.endswith(".zip") and not _within(path, own)]
-
-
-def _within(path: str, library: str) -> bool:
-    return (path == library or path.startswith(library + os.sep)) and "-packages" not in path

@@ -1,0 +1,67 @@
+"""What a program may see of this computer: Python and its packages, a folder of its own, and what is allowed.
+
+Where the kernel has Landlock it holds this; elsewhere a program sees what the server sees.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from . import landlock
+
+FILES, NETWORK = "ORCHESTRA_CODE_FILES", "ORCHESTRA_CODE_NETWORK"
+_SYSTEM = (
+    *("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix/store"),
+    *("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"),
+    *("/etc/localtime", "/etc/timezone", "/etc/passwd", "/etc/group", "/etc/ld.so.cache", "/etc/fonts"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system/cpu"),
+    *("/dev/random", "/dev/urandom", "/dev/zero"),
+)
+
+
+def access(folder: str) -> dict[str, Any]:
+    """Return what a program whose own folder is ``folder`` may read, write and reach.
+
+    ``ORCHESTRA_CODE_FILES`` names more folders that it may use (separated as in ``PATH``), and
+    ``ORCHESTRA_CODE_NETWORK=0`` forbids TCP.
+    """
+    allowed = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
+    return {
+        "readable": [*_SYSTEM, *_python(), *search_path()],
+        "writable": [folder, "/dev/null", *allowed],
+        "network": os.environ.get(NETWORK, "1").strip().lower() not in ("0", "false", "no", "off"),
+    }
+
+
+def limits_of_the_sandbox() -> str:
+    """Say in one line what a code node can see, for the log."""
+    version = landlock.version()
+    if version:
+        return f"code nodes see Python, its packages and a folder of their own (Landlock {version})"
+    return (
+        "this system has no Landlock: code nodes can read what you can read, also keys in the environment of this "
+        "server; run only workflows that you trust"
+    )
+
+
+@lru_cache(maxsize=1)
+def search_path() -> list[str]:
+    """Return where the server itself finds installed packages: code nodes have the user's packages."""
+    library = str(Path(os.__file__).parent)
+    # The folder in which the server was started is on its path too, and is nobody's package.
+    here = str(Path.cwd())
+    return [
+        path for path in sys.path if path and path != here and not path.endswith(".zip") and not _within(path, library)
+    ]
+
+
+def _python() -> list[str]:
+    return sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parent)})
+
+
+def _within(path: str, library: str) -> bool:
+    return (path == library or path.startswith(library + os.sep)) and "-packages" not in path
