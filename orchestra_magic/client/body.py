@@ -61,6 +61,7 @@ class Body:
     def error(self, index: int, reason: str) -> OrchestraInputError:
         """Build the error that points at a character; past the end it points behind the last one."""
         index = min(index, len(self.text.rstrip()))
+        reason = _UNSHOWABLE.sub(_picture, reason)
         start, end = self.bounds(index)
         line, column = self.line(index), index - start + 1
         excerpt, before = _cut(self.text, start, end, index)

@@ -16,7 +16,9 @@ __all__ = ["TOKEN", "read_json"]
 
 # a string ends at the end of the text at the latest, so that one pass is linear whatever the text is
 TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[\]{}:,]|-?(?:NaN|Infinity)|-?[0-9][0-9.eE+-]*|[^\s\[\]{}:,"]', re.DOTALL
+    r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[\]{}:,]|-?(?:NaN|Infinity)|'
+    r'-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[^\s\[\]{}:,"]',
+    re.DOTALL,
 )
 _CONSTANT = re.compile(r"-?(?:NaN|Infinity)")
 _INTEGER = re.compile(r"-?[0-9]+")

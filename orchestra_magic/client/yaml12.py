@@ -20,8 +20,9 @@ from .refusals import MAX_DEPTH, MAX_DIGITS
 __all__ = ["read_yaml"]
 
 MAX_REPEATED = 1_000_000
-"""How many characters aliases may add."""
+"""How many characters aliases may add; each value counts for 20 and its text."""
 
+_VALUE = 20
 _CORE = "tag:yaml.org,2002:"
 _CONSTANTS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _CONSTANTS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
@@ -82,7 +83,7 @@ class _Level:
     start: int
     flow: bool
     anchor: str | None
-    size: int = 1
+    size: int = _VALUE
     height: int = 1
     key: str | None = None
     key_start: int = 0
@@ -149,14 +150,14 @@ class _Reader:
         else:
             value = text
         if event.anchor:
-            self.anchors[event.anchor] = _Anchored(value, len(text) + 1, 0, is_open=False)
+            self.anchors[event.anchor] = _Anchored(value, len(text) + _VALUE, 0, is_open=False)
             self.unused[event.anchor] = event.start_mark.index
         if self._wants_key():
             self._key(event, value, text, plain=plain)
             return
         if plain and not text:
             self._check_empty(event)
-        self._add(value, event.start_mark.index, len(text) + 1, 0)
+        self._add(value, event.start_mark.index, len(text) + _VALUE, 0)
 
     def _plain(self, event: Any, text: str) -> Any:
         if text in _CONSTANTS:
@@ -260,7 +261,7 @@ class _Reader:
             )
         level.keys[value] = index
         level.key, level.key_start, level.key_is_plain = value, index, plain
-        level.size += len(text) + 1
+        level.size += len(text) + _VALUE
 
     def _check_empty(self, event: Any) -> None:
         """Refuse an empty value where text was written that YAML does not see as one."""
@@ -275,7 +276,7 @@ class _Reader:
     def _add(self, value: Any, index: int, size: int, height: int) -> None:
         if not self.levels:
             # an empty document has a value too, which nobody wrote
-            self.value, self.start = value, index if value is not None or size > 1 else -1
+            self.value, self.start = value, index if value is not None or size > _VALUE else -1
             return
         level = self.levels[-1]
         level.size += size

@@ -30,6 +30,7 @@ _KEY_VALUE = re.compile(r"(?P<key>[\w .-]*\w)[ \t]*(?P<sign>:(?!//)|=)[ \t]*(?P<
 _PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _SHOWN = 40
+_NEAR = 2_000
 
 
 def check_characters(body: Body) -> None:
@@ -80,6 +81,7 @@ def _visible(body: Body, index: int) -> tuple[int, str] | None:
     """Find what is wrong by the looks of the line, whatever the parser stumbled over."""
     text = body.text
     start, end = body.bounds(index)
+    start, end = max(start, index - _NEAR), min(end, index + _NEAR)
     for found in _TEMPLATE_VALUE.finditer(text, start, end):
         if found.start(1) <= index and text.count('"', start, found.start(1)) % 2 == 0:
             return found.start(1), template(text, found.start(1))
@@ -320,7 +322,9 @@ def _stray_item(text: str, index: int, _context: int) -> tuple[int, str]:
 def _no_content(text: str, index: int, _context: int) -> tuple[int, str]:
     rest = text[index:].lstrip()
     if not rest or rest.startswith(("---", "...")):
-        opened = max(text.rfind("[", 0, index), text.rfind("{", 0, index), 0)
+        opened = max(text.rfind("[", 0, index), text.rfind("{", 0, index))
+        if opened < 0:
+            return index, "There is no value here: remove this line, or write `name: value` above it."
         return opened, f"This {text[opened]} is never closed: close it where it ends."
     before = text[:index].rstrip()[-1:]
     if rest[0] == "," and before in ("[", "{", ","):
