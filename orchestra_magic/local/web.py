@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import ipaddress
+import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
 
 from .._version import __version__
@@ -18,7 +21,11 @@ _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="web")
 
 
 class WebError(Exception):
-    """No answer came. The message says why."""
+    """No answer came. The message says why; ``final`` means that it will be the same another time."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,44 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _PublicConnection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = _connect_public(self.host, self.port, self.timeout)
+
+
+class _PublicTLSConnection(http.client.HTTPSConnection):
+    def connect(self) -> None:
+        plain_socket = _connect_public(self.host, self.port, self.timeout)
+        self.sock = ssl.create_default_context().wrap_socket(plain_socket, server_hostname=self.host)
+
+
+class _PublicHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicConnection, request)
+
+    def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PublicTLSConnection, request)
+
+
+def _connect_public(host: str, port: int, timeout: float | None) -> socket.socket:
+    # The address that was checked is the one that is connected to: a second look-up could say another.
+    refused: OSError = OSError(f"{host} has no address")
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        number = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        inner = getattr(number, "ipv4_mapped", None) or number
+        if not inner.is_global or inner.is_multicast:
+            raise WebError(
+                f"{host} is {address[0]}, an address of this computer or of a private network; "
+                "start the server with ORCHESTRA_HTTP_PRIVATE=1 to allow these",
+                final=True,
+            )
+        try:
+            return socket.create_connection((str(address[0]), port), timeout)
+        except OSError as error:
+            refused = error
+    raise refused
+
+
 async def fetch(
     method: str,
     url: str,
@@ -44,10 +89,12 @@ async def fetch(
     body: bytes | None = None,
     timeout: float = 60.0,
     max_answer: int = MAX_ANSWER,
+    public: bool = False,
 ) -> Answer:
     """Send one request and return the answer, also if its status is an error.
 
-    Proxies come from the environment, redirects are not followed.
+    Redirects are not followed. Proxies come from the environment, except with ``public``: then the address
+    is looked up here, refused if it is not one of the public Internet, and connected to as it was checked.
 
     Raises
     ------
@@ -59,20 +106,21 @@ async def fetch(
     for name, value in (headers or {}).items():
         request.add_header(name, value)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREADS, _send, request, timeout, max_answer)
+    return await loop.run_in_executor(_THREADS, _send, request, timeout, max_answer, public)
 
 
-def _send(request: urllib.request.Request, timeout: float, max_answer: int) -> Answer:
+def _send(request: urllib.request.Request, timeout: float, max_answer: int, public: bool) -> Answer:
     if request.type not in ("http", "https"):
-        raise WebError(f"{request.full_url} is neither http nor https")
-    opener = urllib.request.build_opener(_NoRedirect)
+        raise WebError(f"{request.full_url} is neither http nor https", final=True)
+    only = (_PublicHandler, urllib.request.ProxyHandler({})) if public else ()
+    opener = urllib.request.build_opener(_NoRedirect, *only)
     try:
         with opener.open(request, timeout=timeout) as response:
             return _read(response, response.status, max_answer)
     except urllib.error.HTTPError as error:
         with error:
             return _read(error, error.code, max_answer)
-    except (TimeoutError, OSError, HTTPException) as error:
+    except (TimeoutError, OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
             reason = f"no answer within {timeout:g} s"

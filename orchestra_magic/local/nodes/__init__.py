@@ -5,8 +5,11 @@ from __future__ import annotations
 from .base import Call, Node, NodeError, NodeType, Outcome, Services
 from .code import CodeNode
 from .conditional import ConditionalNode
+from .integration import IntegrationNode
 from .model import ModelNode
 
 __all__ = ["TYPES", "Call", "Node", "NodeError", "NodeType", "Outcome", "Services"]
 
-TYPES: dict[str, NodeType] = {kind.name: kind for kind in (CodeNode(), ConditionalNode(), ModelNode())}
+TYPES: dict[str, NodeType] = {
+    kind.name: kind for kind in (CodeNode(), ConditionalNode(), IntegrationNode(), ModelNode())
+}

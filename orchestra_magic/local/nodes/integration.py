@@ -1,0 +1,102 @@
+"""The integration node: connections to other services, ours and those that other packages bring.
+
+Another package adds one by an entry point in the group ``orchestra_magic.integrations``: a subclass of
+:class:`Integration`, under the name that graphs use.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from .. import references
+from .base import Call, Node, NodeError, NodeType, Outcome
+
+GROUP = "orchestra_magic.integrations"
+_OURS = ("description", "output_mapping", "retries", "integration")
+_log = logging.getLogger(__name__)
+
+
+class Integration(ABC):
+    """One service. Its parameters are the members of the node's ``metadata``."""
+
+    def check(self, node: Node) -> Iterator[tuple[str, str]]:
+        """Yield each fault of a node as (field, message)."""
+        del node
+        return iter(())
+
+    @abstractmethod
+    async def run(self, inputs: dict[str, Any], call: Call) -> dict[str, Any]:
+        """Do the work; return the members of ``data``, ``results`` among them.
+
+        A member ``error`` that is not empty says what the service refused: the run goes on.
+        A second try after a crash has the same ``call.run_id`` and node name: send them as an idempotency key.
+
+        Raises
+        ------
+        NodeError
+            If there is no answer; the run fails with it.
+        """
+
+
+class IntegrationNode(NodeType):
+    """``metadata: {"integration": "http_request", …}``."""
+
+    name = "integration"
+    retries = 2
+
+    def check(self, node: Node, targets: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield a fault for an integration that is not there, and those that it finds itself."""
+        del targets
+        wanted = node.metadata.get("integration")
+        found = integrations().get(str(wanted))
+        if found is None:
+            known = ", ".join(sorted(integrations()))
+            yield "integration", f"there is no integration {wanted!r} on this server; there are: {known}"
+        else:
+            yield from found.check(node)
+
+    def inputs(self, call: Call) -> dict[str, Any]:
+        """Return the parameters, references filled in."""
+        given = {key: value for key, value in call.node.metadata.items() if key not in _OURS}
+        filled: dict[str, Any] = references.fill(given, call.scope)
+        return filled
+
+    async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
+        """Ask the service, and put its answer into the same envelope as that of a code node."""
+        wanted = call.node.metadata["integration"]
+        found = integrations().get(wanted)
+        if found is None:
+            raise NodeError(f"the integration {wanted!r} is not installed any more")
+        answer = await found.run(inputs, call)
+        error = str(answer.get("error") or "")
+        data = {"results": None, **answer, "error": error}
+        good = not error
+        output = {"data": data, "error": error or None, "successfull": good, "successful": good}
+        return Outcome(output, error=error or None)
+
+
+@lru_cache(maxsize=1)
+def integrations() -> dict[str, Integration]:
+    """Return every integration by its name. One that cannot be loaded is left out, and the log says why."""
+    from .http_request import HttpRequest  # it is an Integration itself
+
+    found: dict[str, Integration] = {"http_request": HttpRequest()}
+    for entry in entry_points(group=GROUP):
+        loaded = _load(entry)
+        if loaded is not None:
+            found.setdefault(entry.name, loaded)
+    return found
+
+
+def _load(entry: EntryPoint) -> Integration | None:
+    try:
+        made = entry.load()()
+    except Exception as error:  # noqa: BLE001  (a package of somebody else)
+        _log.warning("the integration %s cannot be loaded: %r", entry.name, error)
+        return None
+    return made if isinstance(made, Integration) else None

@@ -1,0 +1,187 @@
+"""Integration nodes: requests to an HTTP server on loopback, and integrations that other packages bring."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from .embedded import LocalServer
+from .graphs import graph
+
+SECRET = "s3cret-token-42"
+
+
+def request_node(**metadata):
+    return {"type": "integration", "metadata": {"integration": "http_request", **metadata}}
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Says what it was sent; under some paths it misbehaves."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            seen.append((self.command, self.path, dict(self.headers), body))
+            count = len([one for one in seen if one[1] == self.path])
+            status = {"/missing": 404, "/flaky": 503 if count < 3 else 200, "/away": 302, "/down": 503}.get(
+                self.path, 200
+            )
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", f"http://localhost:{self.server.server_port}/landed")
+            self.send_header("Content-Type", "text/plain" if self.path == "/text" else "application/json")
+            self.end_headers()
+            if self.path == "/large":
+                self.wfile.write(b'"' + b"x" * 10_000_001 + b'"')
+            elif self.command != "HEAD":
+                self.wfile.write(json.dumps({"path": self.path, "body": body}).encode())
+
+        do_GET = do_POST = do_HEAD = answer
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.seen = seen
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    yield server
+    server.shutdown()
+
+
+_PLUGIN = """
+from orchestra_magic.local.nodes.integration import Integration
+
+class Shout(Integration):
+    def check(self, node):
+        if "text" not in node.metadata:
+            yield "text", "shout needs a text"
+
+    async def run(self, inputs, call):
+        return {"results": inputs["text"].upper(), "by": call.node.name}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    plugin = tmp_path_factory.mktemp("plugin")
+    (plugin / "shouting.py").write_text(_PLUGIN)
+    about = plugin / "shouting-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[orchestra_magic.integrations]\nshout = shouting:Shout\n")
+    environment = {"ORCHESTRA_HTTP_PRIVATE": "1", "ORCHESTRA_SECRET_SITE": SECRET, "PYTHONPATH": str(plugin)}
+    running = LocalServer(tmp_path_factory.mktemp("web"), **environment).start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def run(server):
+    def upload_and_run(node, inputs=None, **wrapping):
+        wrapping.setdefault("name", "web")
+        workflow = server.upload(graph({"ask": node}, "START ask", "ask END"), **wrapping)
+        finished = server.finish(workflow, inputs)
+        return finished, server.steps(workflow, finished["id"])[0]
+
+    return upload_and_run
+
+
+def test_an_answer_comes_in_the_envelope_of_code(run, site):
+    finished, _ = run(request_node(url=site.url + "/{{page}}"), {"page": "hello"})
+    output = finished["all_outputs"]["ask"]
+    assert set(output) == {"data", "error", "successful", "successfull"}
+    assert output["data"]["results"] == {"path": "/hello", "body": ""}
+    assert (output["data"]["status"], output["error"], output["successful"]) == (200, None, True)
+
+
+def test_a_body_and_its_key(run, site):
+    finished, _ = run(request_node(url=site.url + "/post", method="POST", body={"a": "{{n}}"}), {"n": 5})
+    method, _, headers, body = site.seen[-1]
+    assert (method, json.loads(body), headers["Content-Type"]) == ("POST", {"a": 5}, "application/json")
+    assert headers["Idempotency-Key"] == f"{finished['id']}:ask"
+
+
+def test_text_stays_text(run, site):
+    finished, _ = run(request_node(url=site.url + "/text"))
+    assert finished["all_outputs"]["ask"]["data"]["results"] == '{"path": "/text", "body": ""}'
+
+
+def test_a_refusal_is_data(run, site):
+    finished, step = run(request_node(url=site.url + "/missing"))
+    assert finished["status"] == "completed"
+    assert (step["status"], step["error"]) == ("failed", "answered 404")
+    assert finished["all_outputs"]["ask"]["data"]["status"] == 404
+
+
+def test_what_may_pass_is_tried_again_where_that_is_safe(run, site):
+    finished, _ = run(request_node(url=site.url + "/flaky"))
+    assert finished["all_outputs"]["ask"]["data"]["status"] == 200
+    finished, _ = run(request_node(url=site.url + "/down", method="POST"))
+    assert finished["error"] == f"ask: {site.url}/down answered 503"
+    assert len([one for one in site.seen if one[1] == "/down"]) == 1
+
+
+def test_secrets_go_by_name_and_stand_nowhere(run, site, server):
+    node = request_node(url=site.url + "/away", secret_headers={"X-Token": "SITE"})
+    finished, step = run(node)
+    away, landed = site.seen[-2:]
+    assert away[2]["X-Token"] == SECRET
+    assert landed[1] == "/landed"
+    # to another host it is not carried along
+    assert "X-Token" not in landed[2]
+    assert SECRET not in json.dumps([finished, step, server.get("/workflows")])
+    stored = b"".join(path.read_bytes() for path in (server.home / "local").rglob("*") if path.is_file())
+    assert SECRET.encode() not in stored
+
+
+def test_secrets_that_are_not_there_or_not_given(run, site):
+    finished, _ = run(request_node(url=site.url, secret_headers={"X": "OTHER"}))
+    assert "has no ORCHESTRA_SECRET_OTHER in its environment" in finished["error"]
+    node = request_node(url=site.url, secret_headers={"X": "SITE"})
+    finished, _ = run(node, name="foreign", trusted=False)
+    assert "given no secrets" in finished["error"]
+
+
+@pytest.mark.parametrize("path", ["/large"])
+def test_an_answer_that_is_too_large(run, site, path):
+    finished, _ = run(request_node(url=site.url + path, retries=0))
+    assert "larger than 10000000 bytes" in finished["error"]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+def test_private_addresses_are_refused(local_server, host):
+    workflow = local_server.upload(
+        graph({"ask": request_node(url="http://{{host}}/")}, "START ask", "ask END"), name="private"
+    )
+    run = local_server.finish(workflow, {"host": host})
+    assert run["status"] == "failed"
+    assert "an address of this computer or of a private network" in run["error"]
+
+
+def test_other_schemes_are_refused(local_server):
+    workflow = local_server.upload(graph({"ask": request_node(url="{{url}}")}, "START ask", "ask END"), name="schemes")
+    assert "neither http nor https" in local_server.finish(workflow, {"url": "file:///etc/passwd"})["error"]
+
+
+def test_faults_of_an_upload(local_server):
+    nodes = {
+        "a": {"type": "integration", "metadata": {"integration": "slack"}},
+        "b": request_node(method="FETCH", secret_headers={"X": "lower"}),
+    }
+    response = local_server.request("POST", "/workflows", json=graph(nodes, "START a", "a b", "b END"))
+    found = {(one["node"], one["field"]): one["message"] for one in response.json()["detail"]}
+    assert found["a", "integration"] == "there is no integration 'slack' on this server; there are: http_request"
+    assert {("b", "url"), ("b", "method"), ("b", "secret_headers.X")} <= set(found)
+
+
+def test_another_package_brings_an_integration(run, server):
+    finished, _ = run({"type": "integration", "metadata": {"integration": "shout", "text": "{{said}}"}}, {"said": "hi"})
+    assert finished["all_outputs"]["ask"]["data"] == {"results": "HI", "by": "ask", "error": ""}
+    bad = graph({"ask": {"type": "integration", "metadata": {"integration": "shout"}}}, "START ask", "ask END")
+    assert "shout needs a text" in server.request("POST", "/workflows", json=bad).text
