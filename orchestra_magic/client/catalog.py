@@ -41,6 +41,13 @@ class Catalog:
             self._load()
         return self._workflows
 
+    def guess(self, name: str, server: str) -> str | None:
+        """Return the id that ``name`` means as far as that is known without asking, else None."""
+        if _UUID.fullmatch(name):
+            return name
+        ids = [each.id for each in self.cached(server) if name in {each.id, each.name}]
+        return ids[0] if len(ids) == 1 else None
+
     def resolve(self, name: str, server: str) -> str:
         """Return the id that ``name`` means: itself, or that of the one workflow with this name.
 

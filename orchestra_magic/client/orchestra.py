@@ -6,18 +6,20 @@ import contextlib
 import dataclasses
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound, OrchestraError, OrchestraUsageError, RunUnconfirmed, ServerError
+from ..errors import NotFound, OrchestraUsageError, RunUnconfirmed, ServerError
 from . import api, discovery, journal, records, settings
-from .answers import Answer, AnswerLostError
+from .answers import Answer
 from .catalog import Catalog
 from .keys import Key
 from .listing import Runs, Workflows
+from .preview import Preview, preview
 from .reconcile import reconcile
-from .records import Input, RunState
+from .records import Input
 from .run import Run
+from .settings import Endpoint
+from .starting import Starter
 from .values import check_inputs
 from .workflow import Workflow, workflow
 
@@ -55,6 +57,7 @@ class Orchestra:
         self._base_url = base_url if api_key is None else settings.address(base_url)
         self._key = None if api_key is None else Key(api_key)
         self._catalog = Catalog(self.workflows)
+        self._starter = Starter(self)
 
     @property
     def base_url(self) -> str:
@@ -96,7 +99,7 @@ class Orchestra:
         cached = self._catalog.cached(self.base_url)
         return next((each for each in cached if each.id == workflow_id), None)
 
-    def execute(self, workflow: str | Workflow, inputs: Mapping[str, Any] | None = None) -> Run:
+    def execute(self, workflow: str | Workflow, inputs: Mapping[str, Any] | None = None, *, reuse: bool = False) -> Run:
         """Start a run.
 
         Parameters
@@ -105,11 +108,14 @@ class Orchestra:
             Its id, or its name where exactly one workflow has it.
         inputs : Mapping, optional
             Input names and values. Numpy, pandas, dataclasses and the like become JSON, or are refused.
+        reuse : bool
+            Take an earlier run with the same inputs, of this computer and on this server, that is completed
+            or still going on, instead of starting another.
 
         Returns
         -------
         Run
-            At once: the run goes on in the background.
+            At once: the run goes on in the background. Its ``note`` says if an earlier one is like it.
 
         Raises
         ------
@@ -128,32 +134,22 @@ class Orchestra:
         """
         values = check_inputs({} if inputs is None else inputs)
         workflow_id = self.resolve(workflow)
-        key = str(uuid.uuid4())
-        endpoint = settings.resolve(self._base_url, self._key)
-        journal.intended(key, base_url=self.base_url, workflow_id=workflow_id, inputs=values)
-        sent_at = datetime.now(timezone.utc)
-        from . import transport  # requests is loaded when something is sent
+        return self._starter.start(workflow_id, values, reuse=reuse)
 
-        try:
-            answer = transport.send(api.execute(workflow_id, values, idempotency_key=key), endpoint)
-        except AnswerLostError as lost:
-            why = str(lost)
-        except OrchestraError:
-            journal.dropped(key)
-            raise
-        except KeyboardInterrupt:
-            raise RunUnconfirmed(
-                "Interrupted while the run was being started: it may go on. `orchestra.reconcile(error)` looks for it.",
-                workflow_id=workflow_id, inputs=values, sent_at=sent_at, key=key,
-            ) from None  # fmt: skip
-        else:
-            run_id = answer.data.get("run_id") if isinstance(answer.data, Mapping) else None
-            if run_id:
-                journal.started(key, str(run_id))
-                state = RunState(str(run_id), "queued", inputs=values)
-                return Run(self, str(run_id), workflow_id, state=state, just_started=True)
-            why = "The server answered without a run id."
-        return reconcile(self, workflow_id, values, key=key, sent_at=sent_at, why=why)
+    def preview(self, workflow: str | Workflow, inputs: Mapping[str, Any] | None = None) -> Preview:
+        """Return the exact request that :meth:`execute` would send, sending nothing.
+
+        Raises
+        ------
+        OrchestraInputError
+            If a value cannot be sent.
+        """
+        values = check_inputs({} if inputs is None else inputs)
+        name = workflow.id if isinstance(workflow, Workflow) else workflow
+        workflow_id = self._catalog.guess(name, self.base_url)
+        notes = [] if workflow_id else [f"The id of {name!r} would be looked up first."]
+        request = api.execute(workflow_id or name, values, idempotency_key=str(uuid.uuid4()))
+        return preview(request, self.base_url, *notes)
 
     def reconcile(self, unconfirmed: RunUnconfirmed) -> Run:
         """Look once more for a run whose start was not confirmed.
@@ -297,11 +293,15 @@ class Orchestra:
         """Return the id of a workflow that is given by id, unique name or as an object."""
         return workflow.id if isinstance(workflow, Workflow) else self._catalog.resolve(workflow, self.base_url)
 
+    def endpoint(self) -> Endpoint:
+        """Return where to send now, with which key: the ladder of the settings, climbed anew."""
+        return settings.resolve(self._base_url, self._key)
+
     def ask(self, request: api.Request, *, patience: float | None = None) -> Answer:
         """Send a request that starts nothing, waiting ``patience`` seconds at most where that is given."""
         from . import transport  # requests is loaded when something is sent
 
-        endpoint = settings.resolve(self._base_url, self._key)
+        endpoint = self.endpoint()
         if patience is not None:
             endpoint = dataclasses.replace(endpoint, connect_timeout=patience, read_timeout=patience)
         return transport.send(request, endpoint)

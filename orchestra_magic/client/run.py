@@ -14,6 +14,7 @@ from ..errors import NotFound, OrchestraError, RunDetached, RunFailed, RunTimeou
 from . import api, records, schedule
 from .listing import Steps
 from .records import RunState, Step
+from .tabular import tabular
 
 if TYPE_CHECKING:
     from .orchestra import Orchestra
@@ -116,13 +117,14 @@ class Run:
 
     @property
     def outputs(self) -> Any:
-        """The output that the workflow selects: any JSON value."""
-        return self.state.outputs
+        """The output that the workflow selects: any JSON value. Lists of objects have ``.to_frame()``."""
+        return tabular(self.state.outputs)
 
     @property
     def all_outputs(self) -> Mapping[str, Any]:
-        """Every node's output, and the inputs."""
-        return self.state.all_outputs
+        """Every node's output, and the inputs. Lists of objects have ``.to_frame()``."""
+        found: Mapping[str, Any] = tabular(self.state.all_outputs)
+        return found
 
     @property
     def error(self) -> str | None:

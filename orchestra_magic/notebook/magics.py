@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, magics_class
 
 from ..client.orchestra import Orchestra
+from ..client.preview import Preview
 from ..client.run import Run
 from ..errors import OrchestraUsageError
 from . import body, namespace, start
@@ -30,7 +31,7 @@ class OrchestraMagics(OrchestraConfig, Magics):
         self.last: Run | None = None
 
     @cell_options(WORKFLOW, *STARTING)
-    def orchestra_execute(self, options: Namespace, cell: str | None) -> Run:
+    def orchestra_execute(self, options: Namespace, cell: str | None) -> Run | Preview:
         """Start a run of a workflow; the cell's body holds its inputs as YAML or JSON.
 
         The run goes on in the background: ``run_id`` is bound at once, and the cell's value is the run.
@@ -46,9 +47,11 @@ class OrchestraMagics(OrchestraConfig, Magics):
         """
         start.names_checked(options)
         inputs = body.inputs(options, cell, self.shell.user_ns)
+        if options.dry_run:
+            return self.orchestra.preview(self._named(options), inputs)
         workflow_id = self._workflow(options)
         start.inputs_checked(self.orchestra, workflow_id, inputs, strict=options.strict)
-        self.last = self.orchestra.execute(workflow_id, inputs)
+        self.last = self.orchestra.execute(workflow_id, inputs, reuse=options.reuse)
         return start.bound(self.shell, options, self.last)
 
     @line_options(WORKFLOW, *STARTING)

@@ -43,6 +43,8 @@ STARTING = (
     option("--format", choices=["auto", "yaml", "json"], default="auto", help="How to read the inputs."),
     option("--raw", action="store_true", help="Leave $name as it stands."),
     option("--strict", action="store_true", help="A missing or misspelt input is an error, not a warning."),
+    option("--dry-run", action="store_true", help="Show the exact request, and send nothing."),
+    option("--reuse", action="store_true", help="Take an earlier run with the same inputs instead of a new one."),
     option("-q", "--quiet", action="store_true", help="Show nothing."),
 )
 _HELP = option("--help", action="store_true", help="Show this help.")
