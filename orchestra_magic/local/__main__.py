@@ -55,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     logs = commands.add_parser("logs", help="print the end of its log")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (default: 50)")
     logs.set_defaults(run=_logs)
+    prune = commands.add_parser("prune", help="delete old runs, with their steps")
+    prune.add_argument("--days", type=float, help="those that ended longer ago than this")
+    prune.add_argument("--keep", type=int, metavar="N", help="all but the newest N of each workflow")
+    prune.set_defaults(run=_prune)
     return parser
 
 
@@ -122,6 +126,11 @@ def _stop(_options: argparse.Namespace) -> int:
 
 def _logs(options: argparse.Namespace) -> int:
     print(process.logs(options.lines))  # noqa: T201
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    print(f"deleted {process.prune(options.days, options.keep)} runs")  # noqa: T201
     return 0
 
 

@@ -82,6 +82,7 @@ class Routes:
         return [
             *routes,
             Route("/status", self.status, methods=["GET"]),
+            Route("/prune", self.prune, methods=["POST"]),
             Route("/openapi.json", self.describe, methods=["GET"]),
         ]
 
@@ -89,6 +90,15 @@ class Routes:
         """Say how the server is."""
         del request
         return JSON(self._status())
+
+    async def prune(self, request: Request) -> Response:
+        """Delete finished runs: those older than ``days``, and all but the newest ``keep`` of each workflow."""
+        asked = await _body(request)
+        days, keep = (asked.get("days"), asked.get("keep")) if isinstance(asked, dict) else (None, None)
+        numbers = [value for value in (days, keep) if value is not None]
+        if not numbers or not all(isinstance(value, int | float) and value >= 0 for value in numbers):
+            raise HTTPException(400, "say days, keep or both, each a number, 0 or more")
+        return JSON({"pruned": await self._runs.prune(days=days, keep=None if keep is None else int(keep))})
 
     async def describe(self, request: Request) -> Response:
         """Describe the routes as OpenAPI."""

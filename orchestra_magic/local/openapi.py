@@ -97,6 +97,7 @@ _SCHEMAS: dict[str, Any] = {
     "Diagram": _object(diagram=_TEXT),
     "Status": _object(pid=_WHOLE, base_url=_TEXT, data=_TEXT, version=_TEXT, runs=_WHOLE),
     "Error": _object(detail=_ANY),
+    "Prune": {"type": "object", "properties": {"days": {"type": "number"}, "keep": _WHOLE}, "minProperties": 1},
     "Inputs": {"type": "object", "additionalProperties": True},
 }
 _ONE = {name: {"$ref": f"#/components/schemas/{name}"} for name in _SCHEMAS}
@@ -114,8 +115,9 @@ _ANSWERS: dict[str, Any] = {
     "cancel": _ONE["Message"],
     "status": _ONE["Status"],
     "describe": _OBJECT,
+    "prune": _object(pruned=_WHOLE),
 }
-_BODIES = {"upload": "Upload", "update": "Upload", "execute": "Inputs"}
+_BODIES = {"upload": "Upload", "update": "Upload", "execute": "Inputs", "prune": "Prune"}
 _PARAMETERS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
     "history": [("query", "limit", {**_WHOLE, "default": 100}), ("query", "offset", {**_WHOLE, "default": 0})],
     "execute": [("header", "Idempotency-Key", _TEXT)],

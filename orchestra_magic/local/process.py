@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,12 +34,35 @@ def data_folder() -> Path:
 
 def running() -> dict[str, Any] | None:
     """Return what the running server says of itself; None where none answers."""
+    return _ask("GET", "/status")
+
+
+def prune(days: float | None, keep: int | None) -> int:
+    """Have the running server delete old runs; return how many.
+
+    Raises
+    ------
+    CommandError
+        If no server runs, or it refuses.
+    """
+    asked = {name: value for name, value in (("days", days), ("keep", keep)) if value is not None}
+    if not asked:
+        raise CommandError("say which runs are to go: --days, --keep or both")
+    said = _ask("POST", "/prune", asked)
+    if said is None:
+        raise CommandError("no server runs, or it refused; start one with: orchestra-local start")
+    return int(said["pruned"])
+
+
+def _ask(method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     about = files.read_json(paths.server_file())
     if not about:
         return None
-    connection = http.client.HTTPConnection(urlsplit(about["base_url"]).netloc, timeout=_ANSWER_SECONDS)
+    seconds = _ANSWER_SECONDS if content is None else None
+    connection = http.client.HTTPConnection(urlsplit(about["base_url"]).netloc, timeout=seconds)
+    body = None if content is None else json.dumps(content)
     try:
-        connection.request("GET", "/status", headers={"Authorization": f"Bearer {about['token']}"})
+        connection.request(method, path, body, {"Authorization": f"Bearer {about['token']}"})
         response = connection.getresponse()
         said = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError):

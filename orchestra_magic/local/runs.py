@@ -17,7 +17,7 @@ from .inputs import with_defaults
 from .nodes import Call, Node, Services
 from .steps import CANCELLED, COMPLETED, FAILED, RUNNING, Record, begin, run_step
 from .store import Ending, NewRun, Store
-from .values import dumps, loads
+from .values import dumps, loads, now
 from .walk import Walk
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ QUEUED = "queued"
 MAX_ACTIVE = 64
 MAX_RECOVERIES = 20
 _GRAPHS_KEPT = 128
+_PRUNED_AT_ONCE = 500
 _CANCEL_PATIENCE = 5.0
 _log = logging.getLogger(__name__)
 
@@ -210,6 +211,16 @@ class Runs:
                 _log.warning("run %s is slow to stop", run_id)
         self._notify(run_id)
         return stopped
+
+    async def prune(self, *, days: float | None, keep: int | None) -> int:
+        """Delete finished runs that are older, or more for a workflow, than asked; return how many."""
+        before = None if days is None else now() - int(days * 86_400_000_000)
+        old = await self._store.old_runs(before, keep)
+        for first in range(0, len(old), _PRUNED_AT_ONCE):
+            page = old[first : first + _PRUNED_AT_ONCE]
+            await self._engine.forget(page)
+            await self._store.forget(page)
+        return len(old)
 
     async def work(self, run_id: str, places: Places) -> None:
         """Run a run to its end: what the engine calls, again after a crash."""

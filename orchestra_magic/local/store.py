@@ -193,6 +193,21 @@ class Store(Database):
         row = (ending.status, now(), ending.error, ending.outputs, node_outputs, run_id)
         return await self.write(lambda db: db.execute(query, row).rowcount == 1)
 
+    async def old_runs(self, before: int | None, keep: int | None) -> list[str]:
+        """Return finished runs: those that ended before a time, and all but the newest ``keep`` of each workflow."""
+        query = """
+            SELECT run_id FROM (
+                SELECT run_id, ended, row_number() OVER (PARTITION BY workflow_id ORDER BY seq DESC) AS place
+                FROM runs
+            ) WHERE ended IS NOT NULL AND (ended < ?1 OR place > ?2)
+        """
+        return await self.read(lambda db: [row["run_id"] for row in db.execute(query, (before, keep))])
+
+    async def forget(self, run_ids: list[str]) -> None:
+        """Delete runs."""
+        query = "DELETE FROM runs WHERE run_id = ?"
+        await self.write(lambda db: db.executemany(query, [(run_id,) for run_id in run_ids]))
+
     async def fact(self, name: str, value: str | None = None) -> str | None:
         """Return a fact about the server's life, or store it."""
         if value is None:

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from .._version import __version__
 
 MAX_ANSWER = 32 << 20
+_HERE = ("127.0.0.1", "localhost", "::1")
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="web")
 
 
@@ -112,8 +114,12 @@ async def fetch(
 def _send(request: urllib.request.Request, timeout: float, max_answer: int, public: bool) -> Answer:
     if request.type not in ("http", "https"):
         raise WebError(f"{request.full_url} is neither http nor https", final=True)
-    only = (_PublicHandler, urllib.request.ProxyHandler({})) if public else ()
-    opener = urllib.request.build_opener(_NoRedirect, *only)
+    handlers: list[Any] = [_NoRedirect]
+    if public:
+        handlers.append(_PublicHandler)
+    if public or urlsplit(request.full_url).hostname in _HERE:
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=timeout) as response:
             return _read(response, response.status, max_answer)

@@ -27,7 +27,7 @@ class LocalServer:
             for name, value in os.environ.items()
             if not name.startswith("ORCHESTRA_") and "proxy" not in name.lower()
         }
-        self.environment |= {"ORCHESTRA_HOME": str(home), **environment}
+        self.environment |= {"ORCHESTRA_HOME": str(home), "ORCHESTRA_MODEL_BASE_URL": "none", **environment}
         self.http = requests.Session()
         self.http.trust_env = False
         self._ids: dict[str, str] = {}

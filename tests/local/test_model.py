@@ -1,10 +1,14 @@
 """Model nodes, against an endpoint on loopback whose answers the test decides."""
 
+import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from orchestra_magic.local import endpoints
+from orchestra_magic.local.endpoints import NoEndpointError
 
 from .graphs import graph
 
@@ -29,6 +33,11 @@ class Endpoint:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+            def do_GET(self):
+                self.send_response(200 if self.path == "/v1/models" else 404)
+                self.end_headers()
+                self.wfile.write(json.dumps({"data": [{"id": "small"}, {"id": "large"}]}).encode())
 
             def log_message(self, *_):
                 pass
@@ -146,6 +155,45 @@ def test_a_redirect_is_not_followed(endpoint, server):
     run = server.finish("say-hi")
     assert "answered 302" in run["error"]
     assert len(endpoint.calls) == 1
+
+
+@pytest.fixture
+def found(endpoint, monkeypatch):
+    """No endpoint is set, and a model server runs on one of the usual ports."""
+    monkeypatch.setattr(endpoints, "LOCAL", {"none": "http://127.0.0.1:1/v1", "some": endpoint.url})
+    return endpoint
+
+
+def test_a_local_server_is_found_and_said(found, monkeypatch):
+    chosen = asyncio.run(endpoints.find())
+    assert (chosen.base_url, chosen.key, chosen.models) == (found.url, None, ["small", "large"])
+    assert chosen.model("small") == "small"
+    with pytest.raises(NoEndpointError, match="has no 'virtuoso-large'; it has: small, large"):
+        chosen.model("virtuoso-large")
+    monkeypatch.setenv("ORCHESTRA_MODEL_NAME", "large")
+    assert chosen.model("virtuoso-large") == "large"
+
+
+@pytest.mark.parametrize(
+    ("said", "url"),
+    [
+        ("conductor", "https://models.arcee.ai/v1"),
+        ("Ollama", "http://127.0.0.1:11434/v1"),
+        ("http://a/v1/", "http://a/v1"),
+    ],
+)
+def test_what_is_set_comes_first(found, monkeypatch, said, url):
+    monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", said)
+    monkeypatch.setenv("ORCHESTRA_MODEL_API_KEY", KEY)
+    chosen = asyncio.run(endpoints.find())
+    assert (chosen.base_url, chosen.key, chosen.models) == (url, KEY, None)
+    assert KEY not in repr(chosen)
+
+
+def test_nothing_is_looked_for_where_none_is_wanted(found, monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", "none")
+    with pytest.raises(NoEndpointError, match="ORCHESTRA_MODEL_BASE_URL"):
+        asyncio.run(endpoints.find())
 
 
 def test_templates_take_earlier_outputs(endpoint, server):

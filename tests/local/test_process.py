@@ -150,6 +150,22 @@ def test_stopping_lets_those_who_wait_go(make_server):
     assert '"status":"running"' in waiting.communicate(timeout=10)[0]
 
 
+def test_old_runs_go_when_asked(make_server):
+    server = make_server().start()
+    ids = [server.finish("hello", {"name": str(n)})["id"] for n in range(4)]
+    running = server.execute("countdown", {"seconds": 20})
+    assert server.command("prune").returncode == 1
+    assert server.command("prune", "--days", "1").stdout == "deleted 0 runs\n"
+    assert server.command("prune", "--keep", "2").stdout == "deleted 2 runs\n"
+    path = f"/workflows/{server.id_of('hello')}/runs"
+    assert [run["id"] for run in server.get(path)] == [ids[3], ids[2]]
+    assert server.request("GET", f"{path}/{ids[0]}/steps").status_code == 404
+    assert server.command("prune", "--days", "0").stdout == "deleted 2 runs\n"
+    assert server.get(path) == []
+    assert server.run("countdown", running, wait=0)["status"] == "running"
+    server.request("POST", f"/workflows/{server.id_of('countdown')}/runs/{running}/cancel")
+
+
 def test_a_server_that_nobody_uses_stops(make_server):
     server = make_server().start("--idle-hours", str(1.0 / 3600))
     # a run keeps it up, although nobody asks

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .. import references
-from ..values import dumps, loads, plain
-from ..web import Answer, WebError, fetch
+from ..endpoints import Endpoint, NoEndpointError, find
+from ..values import loads, plain
+from ..web import Answer, WebError
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 TEXT = "choices[0].message.content"
 DEFAULT_TIMEOUT = 300.0
-PRESETS = {
-    "conductor": "https://models.arcee.ai/v1",
-    "ollama": "http://127.0.0.1:11434/v1",
-    "lmstudio": "http://127.0.0.1:1234/v1",
-    "llamacpp": "http://127.0.0.1:8080/v1",
-}
 _OURS = ("description", "output_mapping", "timeout", "retries")
 _NEEDED = ("model", "messages", "stream")
 _REFUSED = (400, 422)
@@ -27,45 +20,6 @@ _LATER = (408, 425, 429)
 _ERROR = 400
 _SERVER_ERROR = 500
 _SHOWN = 500
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where completions come from."""
-
-    base_url: str
-    key: str | None
-
-    @classmethod
-    def from_environment(cls) -> Endpoint:
-        """Return the endpoint of ``ORCHESTRA_MODEL_BASE_URL``: an address, or the name of a preset.
-
-        Raises
-        ------
-        NodeError
-            If there is none; the message names the ways to have one.
-        """
-        chosen = os.environ.get("ORCHESTRA_MODEL_BASE_URL", "").strip()
-        if not chosen:
-            raise NodeError(
-                "there is no model to ask: start the server with ORCHESTRA_MODEL_BASE_URL set to the address of an "
-                f"OpenAI-compatible endpoint, or to one of {', '.join(PRESETS)}, "
-                "and its key, where it needs one, in ORCHESTRA_MODEL_API_KEY"
-            )
-        url = PRESETS.get(chosen.lower(), chosen).rstrip("/")
-        return cls(url, os.environ.get("ORCHESTRA_MODEL_API_KEY") or None)
-
-    async def complete(self, call: Mapping[str, Any], seconds: float) -> Answer:
-        """Send ``call`` and return the answer."""
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
-        url = f"{self.base_url}/chat/completions"
-        return await fetch("POST", url, headers=headers, body=dumps(call).encode(), timeout=seconds)
-
-    def hide(self, message: str) -> str:
-        """Return ``message`` without the key, should the endpoint have echoed it."""
-        return message.replace(self.key, "***") if self.key else message
 
 
 class ModelNode(NodeType):
@@ -104,10 +58,17 @@ class ModelNode(NodeType):
 
     async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
         """Ask the endpoint. Parameters that it refuses by name are left out, and the step says which."""
-        endpoint = Endpoint.from_environment()
         seconds = float(call.node.metadata.get("timeout") or DEFAULT_TIMEOUT)
-        sent = dict(inputs)
+        try:
+            endpoint = await find()
+            sent = {**inputs, "model": endpoint.model(inputs["model"])}
+        except NoEndpointError as error:
+            raise NodeError(str(error)) from None
         notes: dict[str, Any] = {"endpoint": endpoint.base_url}
+        if endpoint.models is not None:
+            notes["found"] = "no endpoint was set: this one was found on its usual port"
+        if sent["model"] != inputs["model"]:
+            notes["model"] = sent["model"]
         while True:
             try:
                 answer = await endpoint.complete(sent, seconds)

@@ -1,0 +1,109 @@
+"""Where model nodes find their model: the endpoint that was set, else a local server on its usual port."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .values import dumps, loads
+from .web import Answer, WebError, fetch
+
+URL, KEY, NAME = "ORCHESTRA_MODEL_BASE_URL", "ORCHESTRA_MODEL_API_KEY", "ORCHESTRA_MODEL_NAME"
+LOCAL = {
+    "ollama": "http://127.0.0.1:11434/v1",
+    "lmstudio": "http://127.0.0.1:1234/v1",
+    "llamacpp": "http://127.0.0.1:8080/v1",
+}
+PRESETS = {"conductor": "https://models.arcee.ai/v1", **LOCAL}
+_LOOK_SECONDS = 1.0
+_OK = 200
+_SHOWN = 8
+
+
+class NoEndpointError(Exception):
+    """There is no model to ask. The message names the ways to have one."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server of chat completions.
+
+    Attributes
+    ----------
+    base_url : str
+        Its address, up to and with ``/v1``.
+    key : str or None
+        What it is asked with.
+    models : list of str or None
+        What it has, where it was found rather than set.
+    """
+
+    base_url: str
+    key: str | None = field(default=None, repr=False)
+    models: list[str] | None = None
+
+    async def complete(self, call: Mapping[str, Any], seconds: float) -> Answer:
+        """Send ``call`` and return the answer."""
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        url = f"{self.base_url}/chat/completions"
+        return await fetch("POST", url, headers=headers, body=dumps(call).encode(), timeout=seconds)
+
+    def hide(self, message: str) -> str:
+        """Return ``message`` without the key, should the endpoint have echoed it."""
+        return message.replace(self.key, "***") if self.key else message
+
+    def model(self, asked: str) -> str:
+        """Return the model to name in a call: ``ORCHESTRA_MODEL_NAME``, else the one of the graph.
+
+        Raises
+        ------
+        NoEndpointError
+            If a server that was found is known not to have it.
+        """
+        name = os.environ.get(NAME, "").strip() or asked
+        if self.models is not None and name not in self.models:
+            known = ", ".join(self.models[:_SHOWN]) or "none"
+            raise NoEndpointError(
+                f"the model server found at {self.base_url} has no {name!r}; it has: {known}. "
+                f"Start the server with {NAME} set to one of these, or with {URL} set to another endpoint"
+            )
+        return name
+
+
+async def find() -> Endpoint:
+    """Return the endpoint to use.
+
+    ``ORCHESTRA_MODEL_BASE_URL`` is an address, the name of a preset, or ``none``; where it is not set, a server
+    on the usual port of Ollama, LM Studio or llama.cpp on this computer is taken, and the step says so.
+
+    Raises
+    ------
+    NoEndpointError
+        If there is none.
+    """
+    chosen = os.environ.get(URL, "").strip()
+    if chosen and chosen.lower() != "none":
+        return Endpoint(PRESETS.get(chosen.lower(), chosen).rstrip("/"), os.environ.get(KEY) or None)
+    for url in () if chosen else LOCAL.values():
+        models = await _models(url)
+        if models is not None:
+            return Endpoint(url, models=models)
+    raise NoEndpointError(
+        f"there is no model to ask. Either start a model server on this computer (Ollama, LM Studio, llama.cpp), "
+        f"or start this server with {URL} set to the address of an OpenAI-compatible endpoint or to one of "
+        f"{', '.join(PRESETS)}, and with its key, where it needs one, in {KEY}"
+    )
+
+
+async def _models(url: str) -> list[str] | None:
+    """Return the models of a server, None where there is no server of models."""
+    try:
+        answer = await fetch("GET", f"{url}/models", timeout=_LOOK_SECONDS)
+        found = loads(answer.body)["data"] if answer.status == _OK else None
+        return None if found is None else [str(one["id"]) for one in found]
+    except (WebError, ValueError, KeyError, TypeError):
+        return None
