@@ -65,7 +65,9 @@ class Run:
         self._born = time.monotonic() if just_started else None
         self._etag: str | None = None
         self._steps: list[Step] | None = None
-        self._hushed = False
+        self._steps_final = False
+        self._steps_etag: str | None = None
+        self._hushed: Callable[[], bool] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -153,13 +155,18 @@ class Run:
         ------
         NotFound, OrchestraAuthError, OrchestraConnectionError, ServerError
         """
-        if self._steps is not None:
+        if self._steps is not None and self._steps_final:
             return self._steps
-        over = self.latest.finished
+        over, etag = self.latest.finished, self._etag
         found = Steps(records.steps(self.orchestra.ask(api.steps(self.workflow_id, self.id)).data))
-        if over:
-            self._steps = found
+        self._steps, self._steps_final, self._steps_etag = found, over, etag
         return found
+
+    def follow_steps(self) -> None:
+        """Fetch the steps if they may have changed since: a server's ETag stands for run and steps."""
+        if self._etag is None or self._etag != self._steps_etag:
+            with contextlib.suppress(OrchestraError):  # the next look may have them
+                self.steps()
 
     def refresh(self) -> Run:
         """Ask the server for the state now, and return this run."""
@@ -279,7 +286,7 @@ class Run:
         return self
 
     def on_change(self, callback: Callable[[Run], None]) -> Callable[[], None]:
-        """Call ``callback`` from the watcher's thread at every change; return what ends that."""
+        """Call ``callback`` from the watcher's thread after every look; return what ends that."""
         from .watcher import watcher  # no thread before it is needed
 
         return watcher.watch(self, callback)
@@ -309,16 +316,15 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {self.short_id} {self.latest.status}>"
 
-    def hush(self) -> Run:
-        """Skip exactly the next display of this run: it has just been shown, or was not to be."""
-        self._hushed = True
-        return self
+    def hush(self, during: Callable[[], bool]) -> None:
+        """Skip the next display of this run if ``during()`` holds then: it stands there already."""
+        self._hushed = during
 
     def _ipython_display_(self) -> None:
         # IPython takes NotImplementedError for "ask the mimebundle", and anything else for "shown".
-        if not self._hushed:
+        hushed, self._hushed = self._hushed, None
+        if hushed is None or not hushed():
             raise NotImplementedError
-        self._hushed = False
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from ..views import card  # drawn only when looked at

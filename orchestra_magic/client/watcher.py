@@ -42,7 +42,7 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def watch(self, run: Run, callback: Callback) -> Callable[[], None]:
-        """Call ``callback(run)`` at every change of ``run`` until it is over; return what ends that earlier."""
+        """Call ``callback(run)`` after every look at ``run`` until it is over; return what ends that earlier."""
         watch = Watch(run, callback)
         with self._changed:
             self._watches.append(watch)
@@ -88,9 +88,9 @@ class Watcher:
                 self._look(watch)
 
     def _look(self, watch: Watch) -> None:
-        run, before, failure = watch.run, watch.run.latest, None
+        run, failure = watch.run, None
         try:
-            if not before.finished:
+            if not run.latest.finished:
                 run.look()
         except OrchestraError as error:
             failure = error
@@ -101,12 +101,13 @@ class Watcher:
         if over:
             run.remember()
             self._drop(watch)
-        if over or failure is not None or run.latest != before:
-            try:
-                watch.callback(run)
-            except Exception:
-                log.exception("an onlooker of run %s failed", run.short_id)
-                self._drop(watch)
+        elif failure is None:
+            run.follow_steps()
+        try:
+            watch.callback(run)
+        except Exception:
+            log.exception("an onlooker of run %s failed", run.short_id)
+            self._drop(watch)
 
 
 watcher = Watcher()

@@ -52,7 +52,7 @@ class OrchestraMagics(OrchestraConfig, Magics):
         workflow_id = self._workflow(options)
         start.inputs_checked(self.orchestra, workflow_id, inputs, strict=options.strict)
         self.last = self.orchestra.execute(workflow_id, inputs, reuse=options.reuse)
-        return start.bound(self.shell, options, self.last)
+        return start.bound(self.shell, options, self.last, self.watch)
 
     @line_options(WORKFLOW, *STARTING)
     def orchestra_form(self, options: Namespace) -> Any:
@@ -91,6 +91,18 @@ class OrchestraMagics(OrchestraConfig, Magics):
     def orchestra_runs(self, _: Namespace) -> Any:
         """List the runs that this computer started, newest first."""
         return self.orchestra.runs()
+
+    @cell_options(
+        option("source", nargs="?", metavar="FILE_OR_NAME", help="A file or $variable; for a cell the name to give."),
+        option("--name", metavar="NAME", help="The name to give, for a file (default: the file's)."),
+        option("--trust", action="store_true", default=None, help="The code of the file may run as you."),
+        option("--no-trust", dest="trust", action="store_false", help="It may run in a sandbox only."),
+    )
+    def orchestra_upload(self, options: Namespace, cell: str | None) -> Any:
+        """Give the server a workflow: the graph in the cell as YAML or JSON, or in a file."""
+        from . import upload  # only for those who upload
+
+        return upload.upload(self.orchestra, options, cell, self.shell.user_ns)
 
     @line_options(*RUN)
     def orchestra_run(self, options: Namespace) -> Run:

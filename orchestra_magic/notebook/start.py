@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import checks
 from ..errors import OrchestraInputError, OrchestraUsageError
-from . import namespace
+from . import namespace, watching
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -40,14 +40,23 @@ def inputs_checked(orchestra: Orchestra, workflow_id: str, inputs: Mapping[str, 
         namespace.notice(f"{fault} It is sent as it is; --strict stops at this.")
 
 
-def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run) -> Run:
-    """Bind the names that the options ask for, wait where they ask for that, and return the run.
+def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run, watch: str) -> Run:
+    """Bind the names that the options ask for, show the run, wait where they ask for that, and return it.
 
     The names are bound first: a run that was paid for is never out of reach, even if the wait fails.
     """
     namespace.bind(shell, {options.run_id: run.id} | ({options.out: run} if options.out else {}))
-    if options.wait or options.outputs:
-        run.wait(options.timeout)
+    how = watching.mode(shell, watch)
+    card = watching.follow(shell, run) if how == "live" and not options.quiet else None
+    if options.quiet:
+        watching.hush(shell, run)
+    if options.wait or options.outputs or how == "wait":
+        try:
+            with watching.progress(shell, run):
+                run.wait(options.timeout)
+        finally:
+            if card is not None:
+                card.update()  # now, and not when the watcher next looks
     if options.outputs:
         namespace.bind(shell, {options.outputs: run.outputs})
-    return run.hush() if options.quiet else run
+    return run

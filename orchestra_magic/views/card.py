@@ -28,7 +28,7 @@ _COLOURS = {"✔": _GOOD, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
 def text(seen: Snapshot) -> str:
     """Return the card for a terminal, with the same data as :func:`html`."""
     state = seen.state
-    lines = [" · ".join([mark(state.status), *_headline(seen)])]
+    lines = [headline(seen)]
     lines += [f"  {clean(sentence)}" for sentence in (seen.note, seen.trouble) if sentence]
     if state.error:
         lines += ["  error:", *("    " + each for each in clean(state.error).split("\n"))]
@@ -37,6 +37,11 @@ def text(seen: Snapshot) -> str:
     if seen.steps:
         lines += ["  steps:", *("    " + each for each in _steps_table(seen).text().split("\n"))]
     return "\n".join([*lines, f"  {clean(seen.reattach)}"])
+
+
+def headline(seen: Snapshot) -> str:
+    """Return the card's first line: status, workflow, short id, time."""
+    return " · ".join([mark(seen.state.status), *(clean(part) for part in _headline(seen))])
 
 
 def html(seen: Snapshot) -> str:
