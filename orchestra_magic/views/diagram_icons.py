@@ -29,7 +29,7 @@ _STROKES = {
 TINTS = {
     "model": ("#6d28d9", "#ede9fe"),
     "code": ("#0f766e", "#d5f5ee"),
-    "conditional": ("#b45309", "#fef0c7"),
+    "conditional": ("#a34a06", "#fef0c7"),
     "knowledge_retrieval": ("#1d4ed8", "#dbeafe"),
     "integration": ("#be185d", "#fce7f3"),
     "": ("#475569", "#e8edf3"),

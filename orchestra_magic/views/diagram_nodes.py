@@ -39,8 +39,8 @@ class Spot:
 def box_width(node: Node) -> float:
     """Tell how wide the box of a node is; the status plays no part, so that a run does not move the picture."""
     if node.kind in {"start", "end"}:
-        return min(MOST, width(_name(node), PILL_SIZE) * BOLD) + 46
-    texts = width(_name(node), NAME_SIZE) * BOLD, width(_line(node), LINE_SIZE)
+        return min(MOST, width(node.title, PILL_SIZE) * BOLD) + 46
+    texts = width(node.title, NAME_SIZE) * BOLD, width(_line(node), LINE_SIZE)
     return TEXT_AT + min(MOST, max(LEAST, *texts)) + PADDING
 
 
@@ -53,19 +53,15 @@ def node_svg(node: Node, spot: Spot, status: str | None) -> str:
     """Draw a node; `status` is "" if it was not reached, None if there is no run."""
     shown = look(status)
     facts = [node.word if node.kind not in {"start", "end"} else "", node.description, status or ""]
-    title = " · ".join(one_line(fact) for fact in (_name(node), *facts) if fact)
+    title = " · ".join(one_line(fact) for fact in (node.title, *facts) if fact)
     draw = _pill if node.kind in {"start", "end"} else _card
     inner = draw(node, spot, status)
     halo = _pulse(spot, box_height(node), shown) if shown.icon == "dots" else ""
     return f"<g><title>{escape(title)}</title>{halo}{inner}</g>"
 
 
-def _name(node: Node) -> str:
-    return one_line(node.name) or "(no name)"
-
-
 def _line(node: Node) -> str:
-    return one_line(node.description) or one_line(node.word)
+    return one_line(node.description) or node.word
 
 
 def _pill(node: Node, spot: Spot, status: str | None) -> str:
@@ -74,7 +70,7 @@ def _pill(node: Node, spot: Spot, status: str | None) -> str:
     ink = shown.ink if status else "#334155"
     ground, border = (shown.ground, shown.border) if status else ("#f1f5f9", "#cbd5e1")
     sign = shown.icon if status else node.kind
-    name = cut(_name(node), PILL_SIZE, MOST / BOLD)
+    name = cut(node.title, PILL_SIZE, MOST / BOLD)
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{PILL_HEIGHT:g}" rx="{PILL_HEIGHT / 2:g}"'
         f' fill="{ground}" stroke="{border}" stroke-width="1.3"/>'
@@ -95,7 +91,7 @@ def _card(node: Node, spot: Spot, status: str | None) -> str:
     dash = ' stroke-dasharray="2.5 3"' if skipped else ""
     weight = 1.3 if shown is NOT_REACHED or skipped else 1.6
     room = wide - TEXT_AT - PADDING
-    name = cut(_name(node), NAME_SIZE, room / BOLD)
+    name = cut(node.title, NAME_SIZE, room / BOLD)
     border = "#b9c4d2" if status is None else shown.border
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{HEIGHT:g}" rx="10" fill="{shown.ground}"'

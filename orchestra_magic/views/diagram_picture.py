@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .diagram_lettering import one_line
+
 __all__ = ["KINDS", "Edge", "Node", "Picture", "sentinel", "whole"]
 
 KINDS = {
@@ -30,9 +32,14 @@ class Node:
     description: str = ""
 
     @property
+    def title(self) -> str:
+        """The name as it is shown."""
+        return one_line(self.name) or "(no name)"
+
+    @property
     def word(self) -> str:
         """The word for the kind."""
-        return KINDS.get(self.kind, self.kind or "step").replace("_", " ")
+        return KINDS.get(self.kind) or one_line(self.kind).replace("_", " ") or "step"
 
 
 @dataclass(frozen=True)

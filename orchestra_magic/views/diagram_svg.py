@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .diagram_lettering import width
 from .diagram_lines import aside, edges_svg, label_width, loop_svg
 from .diagram_nodes import Spot, box_height, box_width, node_svg
 from .diagram_picture import Picture, whole
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["drawn", "svg"]
 
 MARGIN = 18
+NOTE_SIZE = 12
+MOST_NODES, MOST_EDGES = 1_000, 4_000
+"""Larger pictures would take seconds, and nobody could read them."""
 FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 
 
@@ -47,7 +51,9 @@ def drawn(picture: Picture, statuses: Mapping[str, str] | None = None) -> tuple[
     """Draw a picture, and tell its width and height."""
     picture = whole(picture)
     if not picture.nodes:
-        return _page('<text x="18" y="32" font-size="12" fill="#334155">no nodes</text>', "Empty workflow", "", 96, 52)
+        return _note("no nodes")
+    if len(picture.nodes) > MOST_NODES or len(picture.edges) > MOST_EDGES:
+        return _note(f"too large to draw: {len(picture.nodes)} nodes, {len(picture.edges)} edges")
     looped = {edge.source for edge in picture.edges if edge.source == edge.target}
     boxes = [
         Box(box_width(node), box_height(node), aside(node.name, picture.edges) if node.name in looped else 0.0)
@@ -65,6 +71,13 @@ def drawn(picture: Picture, statuses: Mapping[str, str] | None = None) -> tuple[
     body = f'<g transform="translate({MARGIN} {MARGIN})">{body}</g>'
     said = summary(picture, statuses), alt(picture, statuses)
     return _page(body, *said, plan.width + 2 * MARGIN, plan.height + 2 * MARGIN)
+
+
+def _note(words: str) -> tuple[str, float, float]:
+    """Say why there is no picture."""
+    wide = width(words, NOTE_SIZE) + 2 * MARGIN
+    text = f'<text x="{MARGIN}" y="30" font-size="{NOTE_SIZE}" fill="#334155">{escape(words)}</text>'
+    return _page(text, f"Workflow: {words}", "", wide, 48)
 
 
 def _page(body: str, title: str, label: str, wide: float, high: float) -> tuple[str, float, float]:

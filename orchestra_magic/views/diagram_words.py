@@ -19,6 +19,7 @@ MOST_SPOKEN = 40
 """Nodes that the sentence lists; of larger pictures it tells the sum."""
 NAME_ROOM = 32
 LABEL_ROOM = 40
+SPOKEN_ROOM = 80
 
 
 def summary(picture: Picture, statuses: Mapping[str, str] | None = None) -> str:
@@ -61,7 +62,7 @@ def _remarkable(picture: Picture, statuses: Mapping[str, str] | None) -> str:
     found = known(picture, statuses)
     parts = []
     for word in ("failed", "cancelled", "running"):
-        names = [one_line(node.name) for node in picture.nodes if found.get(node.name) == word]
+        names = [node.title for node in picture.nodes if found.get(node.name) == word]
         if names:
             rest = f" and {len(names) - 8} more" if len(names) > 8 else ""
             parts.append(f"{word.capitalize()}: {', '.join(names[:8])}{rest}.")
@@ -92,11 +93,11 @@ class _Teller:
         return parts
 
     def named(self, node: Node) -> str:
-        name = one_line(node.name)
+        name = _short(node.title, SPOKEN_ROOM)
         if node.name in self.told:
             return name
         self.told.add(node.name)
-        facts = [] if node.kind in {"start", "end"} else [one_line(node.word)]
+        facts = [] if node.kind in {"start", "end"} else [node.word]
         if self.is_run:
             facts.append(self.found.get(node.name, "not reached"))
         return f"{name} ({', '.join(facts)})" if facts else name
@@ -109,7 +110,7 @@ class _Teller:
             target = f"back {target}"
         if edge.label == "else":
             return f"{target} otherwise"
-        return f"{target} if {one_line(edge.label)}" if edge.label else target
+        return f"{target} if {_short(edge.label, SPOKEN_ROOM)}" if edge.label else target
 
 
 def _and(words: list[str]) -> str:
@@ -132,9 +133,9 @@ def text(picture: Picture, statuses: Mapping[str, str] | None = None) -> str:
     rows = []
     for node in _in_order(picture):
         status = found.get(node.name, "")
-        kind = "" if node.kind in {"start", "end"} else one_line(node.word)
+        kind = "" if node.kind in {"start", "end"} else node.word
         middle = kind if statuses is None else status
-        name = _short(node.name, NAME_ROOM)
+        name = _short(node.title, NAME_ROOM)
         if statuses is not None:
             name = f"{_mark(status)} {name}"
         ends = [_short(e.target, NAME_ROOM) + _said(e, back=e in climbing) for e in ways.get(node.name, [])]

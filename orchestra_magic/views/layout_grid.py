@@ -22,8 +22,8 @@ BOX_SPACE = 26.0
 PASS_SPACE = 18.0
 LINE_SPACE = 14.0
 
-Bundle = tuple[str, int, bool]
-"""Links that share their bends: which end they share, the box there, whether they climb."""
+Bundle = tuple[str, int]
+"""Links that share their bends: which end is common to them, and the box there."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ def build_grid(
     for box, number in enumerate(row):
         grid.rows[number].append(box)
     shared: dict[tuple[Bundle, int], int] = {}
-    keys = _bundles(grid, links, steep)
+    keys = _bundles(links, steep, ranks)
     for number, (link, slope) in enumerate(zip(links, steep, strict=True)):
         if slope.back:
             grid.back.add(number)
@@ -122,20 +122,20 @@ def _gaps_with_bends(links: Sequence[Link], steep: Sequence[Steep], ranks: Seque
     }
 
 
-def _bundles(grid: Grid, links: Sequence[Link], steep: Sequence[Steep]) -> list[Bundle]:
-    """Say which links share their bends: plain ones with a common end run as one line until they part."""
+def _bundles(links: Sequence[Link], steep: Sequence[Steep], ranks: Sequence[int]) -> list[Bundle]:
+    """Say which links share their bends: long plain ones with a common end run as one line until they part."""
     ends: Counter[Bundle] = Counter()
-    for slope in steep:
-        if grid.row[slope.lower] - grid.row[slope.upper] > 1:
-            ends["from", slope.upper, slope.back] += 1
-            ends["to", slope.lower, slope.back] += 1
     keys: list[Bundle] = []
     for number, (link, slope) in enumerate(zip(links, steep, strict=True)):
-        if link.label or slope.back:
-            keys.append(("alone", number, False))
-            continue
-        choices = [("to", slope.lower, slope.back), ("from", slope.upper, slope.back)]
-        keys.append(max(choices, key=ends.__getitem__))
+        if link.label or slope.back or ranks[slope.lower] - ranks[slope.upper] == 1:
+            keys.append(("alone", number))
+        else:
+            ends["from", slope.upper] += 1
+            ends["to", slope.lower] += 1
+            keys.append(("", number))
+    for number, ((word, _), slope) in enumerate(zip(keys, steep, strict=True)):
+        if not word:
+            keys[number] = max(("to", slope.lower), ("from", slope.upper), key=ends.__getitem__)
     return keys
 
 

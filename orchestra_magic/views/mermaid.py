@@ -17,13 +17,14 @@ __all__ = ["from_mermaid", "to_mermaid"]
 _NO_STATEMENT = re.compile(
     r"\s*(graph|flowchart|style|classDef|class|linkStyle|click|subgraph|end|direction|%%|---|accTitle|accDescr)(?![\w(\[{])"
 )
+_STATEMENT = re.compile(r'(?:[&#]\w{1,10};|"[^"\n]*"|\|[^|\n]*\||[^;\n])+')
 _LONG_LABEL = re.compile(r'([\[({]")((?:(?![\[({]"|"[\])}]).)*)("[\])}])', re.DOTALL)
 _NAME = re.compile(r'(?:(?!\s*(?:<?--|-\.|==|~~~|:::)|\s&\s)[^\[\](){}<>|";])+')
 _SHAPE = re.compile(r'(?P<open>[\[({>]{1,3})(?:\s*"(?P<quoted>.*?)"\s*|(?P<bare>[^"\[\](){}]*))[\])}]{1,3}')
 _ARROW = re.compile(
-    r"\s*<?(?:--(?![->])\s*(?P<solid>[^|>]+?)\s*--+>?|-\.(?!-)\s*(?P<dotted>[^|>.]+?)\s*\.-+>?|==(?![=>])\s*(?P<thick>[^|>=]+?)\s*==+>?"
-    r"|--+[>xo]?|-\.+-+[>xo]?|==+[>xo]?|~~~)"
-    r'(?:\s*\|\s*"?(?P<label>[^|]*?)"?\s*\|)?\s*'
+    r"\s*<?(?:--(?![->])(?P<solid>[^|>]{1,300}?)--+>?|-\.(?!-)(?P<dotted>[^|>]{1,300}?)\.-+>?"
+    r"|==(?![=>])(?P<thick>[^|>]{1,300}?)==+>?|--+[>xo]?|-\.+-+[>xo]?|==+[>xo]?|~~~)"
+    r'(?: ?\| ?"?(?P<label>[^|]*?)"? ?\|)?\s*'
 )
 _AND = re.compile(r"\s*&\s*")
 _CLASS = re.compile(r":::[\w-]+")
@@ -49,9 +50,9 @@ def from_mermaid(text: str) -> Picture:
     nodes: dict[str, Node] = {}
     edges: list[tuple[str, str, str]] = []
     joined = _LONG_LABEL.sub(lambda found: " ".join(found[0].split()), text[:_LONGEST])
-    for statement in re.split(r"[\n\r]+|;(?=\s*$)", joined):
+    for statement in _STATEMENT.findall(joined):
         if not _NO_STATEMENT.match(statement):
-            edges += _statement(statement, nodes)
+            edges += _statement(" ".join(statement.split()), nodes)
     names: dict[str, str] = {}
     for key, node in nodes.items():
         # two nodes with one title keep their keys for names
