@@ -143,7 +143,7 @@ def _no_comma(text: str, index: int, before: str) -> tuple[int, str]:
     if before.endswith('"') and _WORD.match(rest):
         return index, 'The text has ended before this: write \\" for a quote within it, or a comma after it.'
     if number := re.search(r"(?<![\w.\"])-?[0-9][0-9.]*$", before):
-        whole = number[0] + (_NUMBER.match(rest) or _WORD.match(rest) or [""])[0]
+        whole = number[0] + (_NUMBER.match(rest) or _WORD.match(rest) or re.match(r"\.?", rest) or [""])[0]
         if len(before) == index and whole != number[0]:
             return number.start(), f'{whole[:40]} is no number of JSON: write it as in 12, 0.5 or 1e3, or as "text".'
     return len(before), f"A comma is missing before {_shown(rest)}: add it here."

@@ -31,6 +31,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _NUMERIC = frozenset("+-.0123456789")
 _LOST_COMMENT = re.compile(r"[ \t]+(#[^\s#][^\r\n]*)")
+_HALF = re.compile("[\ud800-\udfff]")
 _PYTHON_DICT = re.compile(r"\s*\{\s*'")
 
 # YAML 1.1 breaks lines at these, YAML 1.2 and editors do not: PyYAML gets stand-ins
@@ -142,6 +143,8 @@ class _Reader:
 
     def _scalar(self, event: Any) -> None:
         text = self._real(event.value)
+        if _HALF.search(text) and (half := yaml_faults.half_character(self.body.text, event.start_mark.index)):
+            raise self.body.error(*half)  # PyYAML in Python reads them, PyYAML in C does not
         plain = not event.style
         if event.tag not in (None, "!"):
             value = self._tagged(event, text)
@@ -169,6 +172,10 @@ class _Reader:
                 return self._float(event, text)
             if _NOT_FINITE.fullmatch(text):
                 raise self._error(event, f'JSON has no {text}: write null, or the text "{text}".')
+        if text[-1] == "," and (
+            text[:-1] in _CONSTANTS or _INTEGER.fullmatch(text[:-1]) or _FLOAT.fullmatch(text[:-1])
+        ):
+            raise self.body.error(event.end_mark.index - 1, yaml_faults.COMMA)
         if self.is_python and (text == "None" or text[0] == "("):
             raise self._error(event, yaml_faults.python_value(text))
         return text
@@ -252,8 +259,8 @@ class _Reader:
             raise self.body.error(*yaml_faults.key_is_no_text(self.body.text, value, text, index))
         if plain and value == "<<":
             raise self._error(event, yaml_faults.MERGE_KEY)
-        if plain and value.strip() != value:
-            raise self._error(event, yaml_faults.blank_in_key(value))
+        if plain and value and not (value[0].isprintable() and value[-1].isprintable()):
+            raise self._error(event, yaml_faults.unseen_in_key(value))
         if value in level.keys:
             first = self.body.line(level.keys[value])
             raise self._error(

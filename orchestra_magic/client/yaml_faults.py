@@ -18,6 +18,7 @@ SECOND_DOCUMENT = "A second document begins here, and a body is one: remove this
 TOO_DEEP = f"This is nested more than {MAX_DEPTH} levels deep: send it flatter, or as text."
 ALIAS_BOMB = "The values repeated with * grow past a million characters: write out what you need."
 MERGE_KEY = '`<<` does not merge mappings in YAML 1.2: write the keys out, or quote "<<" for a key of that name.'
+COMMA = "YAML has no comma at the end of a line: remove it, or write { } around the whole body for JSON."
 _GENERAL = (
     "This cannot be read as YAML: check the indentation, the quotes and the brackets here and on the line before."
 )
@@ -28,7 +29,9 @@ _TEMPLATE_VALUE = re.compile(r"(?:^|[:,\[{-])[ \t]*(\{\{)", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{[^}\r\n]*\}?|[^\W\d]\w*(?:\.\w+|\[[^\]\r\n]*\])*)")
 _KEY_VALUE = re.compile(r"(?P<key>[\w .-]*\w)[ \t]*(?P<sign>:(?!//)|=)[ \t]*(?P<value>[^\s=][^\r\n]*)")
 _PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
-_SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ITEM = re.compile(r"-(?:\s|$)")
+_HALF = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F][0-9a-fA-F]{2}")
+_PAIR_OF_HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _SHOWN = 40
 _NEAR = 2_000
 
@@ -61,7 +64,8 @@ def _diagnosis(body: Body, words: str, index: int, context: int, last: Any) -> t
         return found
     text = body.text
     if text[index : index + 1] == "\t" or " tab " in words:
-        return index, "A tab cannot indent YAML: use spaces."
+        indents = not text[body.bounds(index)[0] : index].strip()
+        return index, "A tab cannot indent YAML: use spaces." if indents else "A tab is no space in YAML: use a space."
     if "quoted scalar" in words:
         return _in_quotes(text, words, index, context)
     for known, at_start in _BY_START.items():
@@ -73,13 +77,16 @@ def _diagnosis(body: Body, words: str, index: int, context: int, last: Any) -> t
     if "mapping values are not allowed" in words:
         return _second_colon(body, index)
     if any(known in words for known in ("expected key", "'-' indicator", "<block end>", "<document start>")):
-        return _after_value(body, index, last, in_list="collection" in words)
+        in_list = "collection" in words
+        return _after_value(body, index, last, context - body.bounds(context)[0] if in_list else None)
     return index, _GENERAL
 
 
 def _visible(body: Body, index: int) -> tuple[int, str] | None:
     """Find what is wrong by the looks of the line, whatever the parser stumbled over."""
     text = body.text
+    if (mark := text.find("\ufeff", max(index - 1, 0), index + 1)) >= 0:
+        return mark, f"This is {_invisible(text[mark])}: remove it."
     start, end = body.bounds(index)
     start, end = max(start, index - _NEAR), min(end, index + _NEAR)
     for found in _TEMPLATE_VALUE.finditer(text, start, end):
@@ -94,9 +101,11 @@ def _visible(body: Body, index: int) -> tuple[int, str] | None:
 def template(text: str, index: int) -> str:
     """Say how ``{{ x }}`` is written in YAML."""
     found = _TEMPLATE.match(text, index)
-    written = found[0] if found and len(found[0]) <= _SHOWN else "{{ … }}"
+    if found is None:
+        return "Two { in a row begin no mapping: remove one, or quote the whole value if it is text."
+    written = found[0] if len(found[0]) <= _SHOWN else "{{ … }}"
     reason = f'{written} must stand in quotes to be text: write "{written}"'
-    if found and re.fullmatch(r"[^\W\d]\w*(?:\.\w+)*", found[1]):
+    if re.fullmatch(r"[^\W\d]\w*(?:\.\w+)*", found[1]):
         return f"{reason}, or ${found[1]} for the value of a Python variable."
     return f"{reason}."
 
@@ -119,6 +128,8 @@ def _missing_space(found: re.Match[str]) -> str:
 
 def complex_key(text: str, parent: int, index: int) -> tuple[int, str]:
     """Say what to do about a key that is a list or a mapping."""
+    if text.startswith("{{", index):
+        return index, template(text, index)
     if parent < index and text[parent] == text[index] == "{" and not text[parent + 1 : index].strip():
         return parent, template(text, parent)
     return index, "A key must be text, and this is a list or a mapping: quote it if it is meant as text."
@@ -134,14 +145,10 @@ def key_is_no_text(text: str, value: Any, written: str, index: int) -> tuple[int
     return index, f'A key must be text, and {_short(written)} is read as {kind}: write "{_short(written)}" in quotes.'
 
 
-def blank_in_key(key: str) -> str:
-    """Say that a blank in a key is none that YAML knows."""
-    blank = key[0] if key[0].isspace() else key[-1]
-    where = "begins" if key[0].isspace() else "ends"
-    return (
-        f"The key {where} with U+{ord(blank):04X} ({unicodedata.name(blank, 'a blank')}), which looks like a space "
-        "and is none: type a space instead."
-    )
+def unseen_in_key(key: str) -> str:
+    """Say that a key has a character at its edge that cannot be seen, or looks like a space and is none."""
+    unseen, where = (key[-1], "ends") if key[0].isprintable() else (key[0], "begins")
+    return f"The key {where} with {_invisible(unseen)}: remove it, or type a space instead."
 
 
 def no_space_in_flow(key: str) -> str:
@@ -201,6 +208,19 @@ def rest_of_line(text: str, index: int) -> str:
     return _short(re.split(r"[ \t]#", found[0] if found else "", maxsplit=1)[0].strip())
 
 
+def half_character(text: str, index: int) -> tuple[int, str] | None:
+    """Say how the next escape of half a character is written, if there is one."""
+    found = _HALF.search(text, index)
+    if found is None:
+        return None
+    if pair := _PAIR_OF_HALVES.match(text, found.start()):
+        code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
+        reason = f"{pair[0]} is JSON for {chr(code)}: write the character itself, or \\U{code:08X}."
+    else:
+        reason = f"{found[0]} is half of a character, and cannot be sent: write the character itself."
+    return found.start(), reason
+
+
 def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, str]:
     quote = text[context]
     if "end of stream" in words or "document" in words:
@@ -208,9 +228,8 @@ def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, st
     # the C parser points at the backslash, the Python parser behind it
     index = max(text.rfind("\\", context, index + 1), context)
     found = text[index : index + 2]
-    if pair := _SURROGATES.match(text, index):
-        code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
-        return index, f"{pair[0]} is JSON for {chr(code)}: write the character itself, or \\U{code:08X}."
+    if _HALF.match(text, index) and (half := half_character(text, index)):
+        return half
     if "escape character" in words:
         return index, f"{found} is no escape: in double quotes write \\\\ for a backslash, or use single quotes."
     digits = {"\\x": "two", "\\u": "four", "\\U": "eight"}.get(found)
@@ -269,8 +288,15 @@ def _in_brackets(text: str, index: int, context: int) -> tuple[int, str]:
         missing = f"This {opening} is never closed: add {closing} where it ends, or the comma that is missing before"
         return context, f"{missing} `{rest_of_line(text, index)}`."
     if rest[0] == ":":
-        return index, 'There is one colon too many: quote the whole value, as in "a: b".'
+        return index, 'A comma is missing before this key, or quotes around a text with a colon, as in "a: b".'
     return index, f"A comma is missing before `{rest_of_line(text, index)}`, or {closing} to close the {opening}."
+
+
+def _colon_in_brackets(text: str, index: int, _context: int) -> tuple[int, str]:
+    value = rest_of_line(text, index + 1)
+    if value[:1] in ("", ":"):
+        return index, "There is no value after this colon: write one, remove the colon, or quote the text with it."
+    return index, "A space must follow the colon: write `: ` instead of `:`."
 
 
 def _unquoted(text: str, index: int, _context: int) -> tuple[int, str]:
@@ -327,6 +353,8 @@ def _no_content(text: str, index: int, _context: int) -> tuple[int, str]:
             return index, "There is no value here: remove this line, or write `name: value` above it."
         return opened, f"This {text[opened]} is never closed: close it where it ends."
     before = text[:index].rstrip()[-1:]
+    if rest[0] == ":":
+        return index, "The key before the colon is missing: write one."
     if rest[0] == "," and before in ("[", "{", ","):
         return index, "There is a comma too many: remove it."
     return index, f"A value cannot begin with {rest[0]}: quote it if it is text, or write the value before it."
@@ -334,6 +362,7 @@ def _no_content(text: str, index: int, _context: int) -> tuple[int, str]:
 
 _BY_WORDS = {
     "',' or '": _in_brackets,
+    "unexpected ':'": _colon_in_brackets,
     "cannot start any token": _unquoted,
     "mapping keys are not allowed": _unquoted,
     "find expected ':'": _line_without_colon,
@@ -342,14 +371,19 @@ _BY_WORDS = {
 }
 
 
-def _after_value(body: Body, index: int, last: Any, *, in_list: bool) -> tuple[int, str]:
+def _after_value(body: Body, index: int, last: Any, items_at: int | None) -> tuple[int, str]:
     """Say what is wrong with something that stands where a new line's key or item should."""
     text, (start, _) = body.text, body.bounds(index)
     character, before = text[index : index + 1], text[start:index].rstrip()
+    first = len(text) - len(text.lstrip())
+    if text.startswith("%", first):  # PyYAML in Python passes over what it does not know
+        return first, _directive(text, first)
     if not before:
-        return index, _misplaced_line(text, index, start, in_list=in_list)
+        return index, _misplaced_line(text, index, start, items_at)
     if character == ",":
-        return index, "YAML has no comma at the end of a line: remove it, or write { } around the whole body for JSON."
+        return index, COMMA
+    if character == ":":
+        return index, "The key before the colon is missing: write one."
     if character in ("]", "}"):
         return index, f"This {character} closes nothing: remove it."
     if before[-1] in "'\"":
@@ -367,18 +401,22 @@ def _after_value(body: Body, index: int, last: Any, *, in_list: bool) -> tuple[i
     return index, _GENERAL
 
 
-def _misplaced_line(text: str, index: int, start: int, *, in_list: bool) -> str:
-    rest = text[index:]
+def _misplaced_line(text: str, index: int, start: int, items_at: int | None) -> str:
+    """Say where a line belongs; ``items_at`` is the column of the list that is open, if it is one."""
+    rest, indent = text[index:], index - start
     if rest[:1] == ":":
         return "The key before the colon is missing: write it on the line of the colon."
-    is_item = re.match(r"-(?:\s|$)", rest) is not None
-    if in_list and not is_item and index == start:
+    is_item = _ITEM.match(rest) is not None
+    above = text[:start].rstrip().rpartition("\n")[2]
+    if items_at == indent and not is_item:
         return "This line is no item of the list above: begin it with `- `, or write the list under a key of its own."
-    if is_item and not in_list:
+    if is_item and items_at is None and not _ITEM.match(above.lstrip(" ")):
         return "A list item stands among keys: write a key such as `items:` on a line above it."
-    return (
-        f"This line is indented by {index - start}, which fits no line above: line it up with the lines it belongs to."
-    )
+    return f"This line is indented by {indent}, which fits no line above: line it up with the lines it belongs to."
+
+
+def _invisible(character: str) -> str:
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'a character without a name')}), which is invisible"
 
 
 def _short(text: str) -> str:
