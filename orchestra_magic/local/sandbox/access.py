@@ -31,10 +31,15 @@ def access(folder: str) -> dict[str, Any]:
     """
     allowed = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
     return {
-        "readable": [*_SYSTEM, *_python(), *search_path()],
+        "readable": [*_SYSTEM, *python_folders(), *search_path()],
         "writable": [folder, "/dev/null", *allowed],
-        "network": os.environ.get(NETWORK, "1").strip().lower() not in ("0", "false", "no", "off"),
+        "network": network_allowed(),
     }
+
+
+def network_allowed() -> bool:
+    """Tell whether programs may use the network."""
+    return os.environ.get(NETWORK, "1").strip().lower() not in ("0", "false", "no", "off")
 
 
 def limits_of_the_sandbox() -> str:
@@ -59,7 +64,8 @@ def search_path() -> list[str]:
     ]
 
 
-def _python() -> list[str]:
+def python_folders() -> list[str]:
+    """Return the folders of the interpreter itself."""
     return sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parent)})
 
 

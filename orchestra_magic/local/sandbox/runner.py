@@ -13,14 +13,17 @@ import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..values import plain
-from .access import access, search_path
+from . import bubblewrap
+from .access import access, network_allowed, search_path
 
 _FOLDER = str(Path(__file__).parent)
+SANDBOX = "ORCHESTRA_CODE_SANDBOX"
 _BOOT = "import sys; sys.path.insert(0, {!r}); import supervisor; sys.path.pop(0); supervisor.main({})"
 _GRACE = 0.2
 _PATIENCE = 1.0
@@ -49,6 +52,32 @@ class Limits:
             "RLIMIT_NOFILE": 512,
             "RLIMIT_NPROC": 4096,
         }
+
+
+class NotIsolatedError(Exception):
+    """A program is to run isolated, and this computer cannot. The message says how it could."""
+
+
+Isolation = Callable[[str], list[str]]
+"""Gives the command that isolates a program with a folder of its own, up to and with the interpreter."""
+
+
+def isolation(*, trusted: bool) -> Isolation:
+    """Return what isolates a program. One without trust gets no network.
+
+    Raises
+    ------
+    NotIsolatedError
+        If there is nothing that does.
+    """
+    bwrap = bubblewrap.find()
+    if bwrap is None:
+        raise NotIsolatedError(
+            "bubblewrap is not installed (the command bwrap, in the system package bubblewrap), "
+            "so this code cannot run isolated"
+        )
+    network = trusted and network_allowed()
+    return lambda folder: bubblewrap.command(bwrap, folder, _FOLDER, network=network)
 
 
 @dataclass
@@ -83,13 +112,30 @@ class Sandbox:
         while len(self._ahead) < _AHEAD and not self._closed:
             self._ahead.append(asyncio.create_task(_Process.start()))
 
-    async def run(self, code: str, values: dict[str, Any], limits: Limits | None = None) -> Execution:
+    async def run(
+        self, code: str, values: dict[str, Any], limits: Limits | None = None, *, trusted: bool = True
+    ) -> Execution:
         """Run ``code`` to its end, its time limit or the cancellation of this task.
 
-        ``values`` are the values of the references in it, by their paths.
+        Parameters
+        ----------
+        code : str
+            The program.
+        values : dict
+            The values of the references in it, by their paths.
+        limits : Limits or None
+            What it may use.
+        trusted : bool
+            Whether limits are enough. Without trust it runs isolated, or not at all.
+
+        Raises
+        ------
+        NotIsolatedError
+            If it is to be isolated and this computer cannot.
         """
+        isolate = not trusted or os.environ.get(SANDBOX, "").strip().lower() == "bwrap"
         async with self._turns:
-            process = await self._take()
+            process = await (_Process.start(isolation(trusted=trusted)) if isolate else self._take())
             try:
                 return await process.run(code, values, limits or Limits())
             finally:
@@ -127,10 +173,11 @@ class _Process:
         self._process = process
         self._pipes = pipes
         self._folder = folder
+        self.isolated = False
         self.sandbox_id = f"sandbox-{secrets.token_hex(2)}"
 
     @classmethod
-    async def start(cls) -> _Process:
+    async def start(cls, isolated: Isolation | None = None) -> _Process:
         folder = tempfile.mkdtemp(prefix="orchestra-code-")
         environment = {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
         if "TZ" in os.environ:
@@ -140,7 +187,7 @@ class _Process:
         output, errors, result = (write for _, write in pipes)
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
+                *(isolated(folder) if isolated else [sys.executable]),
                 *("-I", "-S", "-u", "-X", "utf8", "-c", _BOOT.format(_FOLDER, result)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
@@ -158,7 +205,9 @@ class _Process:
         finally:
             for _, write in pipes:
                 os.close(write)
-        return cls(process, [read for read, _ in pipes], folder)
+        made = cls(process, [read for read, _ in pipes], folder)
+        made.isolated = isolated is not None
+        return made
 
     @property
     def ended(self) -> bool:
@@ -170,7 +219,7 @@ class _Process:
             "values": values,
             "limits": limits.for_child(),
             "path": search_path(),
-            "access": access(self._folder),
+            "access": None if self.isolated else access(self._folder),
         }
         sizes = (limits.output, limits.output, limits.result)
         streams = [_Capture(size) for size in sizes]

@@ -1,0 +1,48 @@
+"""Bubblewrap: a program in namespaces of its own, which is what contains code that nobody trusts.
+
+It sees Python, its packages and its folder, no other process, and no network unless that is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from .access import python_folders, search_path
+
+_SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/pki")
+_FOR_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf")
+_UNSHARED = ("user", "pid", "ipc", "uts", "cgroup-try")
+
+
+def find() -> str | None:
+    """Return the path of ``bwrap``, None where it is not installed."""
+    return shutil.which("bwrap") if sys.platform == "linux" else None
+
+
+def command(bwrap: str, folder: str, sandbox: str, *, network: bool) -> list[str]:
+    """Return what stands before the command of a program whose own folder is ``folder``.
+
+    Parameters
+    ----------
+    bwrap : str
+        From :func:`find`.
+    folder : str
+        The one folder that it may write to.
+    sandbox : str
+        Where the code of the sandbox itself lies.
+    network : bool
+        Whether it may have one.
+    """
+    words = [bwrap, *(f"--unshare-{one}" for one in _UNSHARED)]
+    words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    if not network:
+        words.append("--unshare-net")
+    words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108  (its own)
+    seen = [*_SYSTEM, *(_FOR_NETWORK if network else ()), *python_folders(), *search_path(), sandbox]
+    for path in dict.fromkeys(seen):
+        if Path(path).exists():
+            words += ["--ro-bind", path, path]
+    return [*words, "--bind", folder, folder, "--chdir", folder, os.path.realpath(sys.executable)]
