@@ -307,7 +307,7 @@ class Orchestra:
         return transport.send(request, endpoint)
 
     def _seen_inputs(self, workflow_id: str) -> tuple[Input, ...]:
-        return discovery.from_history(run.latest.inputs for run in self.history(workflow_id, limit=20))
+        return discovery.from_history(run.latest.inputs for run in self.history(Workflow(workflow_id), limit=20))
 
     def __repr__(self) -> str:
         return f"Orchestra({self.base_url!r})"

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OrchestraError
 from . import discovery
 from .records import Input, graph_of, moment
 
@@ -62,7 +63,11 @@ class Workflow:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         from ..views import listings  # drawn only when looked at
 
-        return {"text/plain": listings.workflow_text(self), "text/html": listings.workflow_html(self)}
+        try:
+            inputs = self.inputs
+        except OrchestraError:  # what is shown must not fail: the history may be out of reach
+            inputs = self.named_inputs
+        return {"text/plain": listings.workflow_text(self, inputs), "text/html": listings.workflow_html(self, inputs)}
 
 
 def workflow(data: Mapping[str, Any], earlier: Callable[[str], tuple[Input, ...]] | None = None) -> Workflow:

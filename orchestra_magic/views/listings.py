@@ -68,17 +68,17 @@ def inputs(found: Iterable[Input]) -> Table:
     return Table(["input", "type", "", "choices", "description", "known from"], rows, empty="It takes no inputs.")
 
 
-def workflow_text(workflow: Workflow) -> str:
+def workflow_text(workflow: Workflow, known: Iterable[Input]) -> str:
     """Return one workflow for a terminal: what it is, its inputs, its graph."""
     parts = [f"{clean(workflow.name)} ({clean(workflow.id)})", clean(workflow.description)]
-    parts += ["", inputs(workflow.inputs).text(), "", diagram.text(diagram.from_graph(workflow.graph))]
+    parts += ["", inputs(known).text(), "", diagram.text(diagram.from_graph(workflow.graph))]
     return "\n".join(parts)
 
 
-def workflow_html(workflow: Workflow) -> str:
+def workflow_html(workflow: Workflow, known: Iterable[Input]) -> str:
     """Return one workflow as HTML: what it is, its inputs, its picture."""
     head = f"<p><b>{escape(workflow.name)}</b> <code>{escape(workflow.id)}</code><br>{escape(workflow.description)}</p>"
-    return f"<div>{head}{inputs(workflow.inputs).html()}{diagram.img(diagram.from_graph(workflow.graph))}</div>"
+    return f"<div>{head}{inputs(known).html()}{diagram.img(diagram.from_graph(workflow.graph))}</div>"
 
 
 def _names(workflow: Workflow) -> list[str]:
