@@ -12,6 +12,9 @@ __all__ = ["cut", "one_line", "width"]
 MOST = 2_000
 """Characters of a text that are looked at; what is longer than that is no label."""
 
+SLACK = 0.5
+"""A box made for a text must hold it, whatever sums of fractions come to."""
+
 _SIZES = (
     "32 40 46 84 64 95 78 28 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 53"
     " 100 68 69 70 77 63 58 78 75 30 30 66 56 86 75 79 60 79 70 64 61 73 68 99 69 61 69 39 34 39 84 50"
@@ -63,7 +66,7 @@ def cut(text: str, size: float, room: float) -> str:
     >>> cut("a rather long description", 10, 80)
     'a rather long…'
     """
-    if width(text, size) <= room:
+    if width(text, size) <= room + SLACK:
         return text
     left = room - width("…", size)
     kept = ""

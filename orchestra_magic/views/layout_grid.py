@@ -62,6 +62,10 @@ class Grid:
         self.down.append([])
         return item
 
+    def is_straight(self, one: int, other: int) -> bool:
+        """Tell whether two linked items want one column."""
+        return (one, other) in self.straight or (other, one) in self.straight
+
     def join(self, upper: int, lower: int) -> None:
         """Link two items of neighbouring rows, once."""
         if lower not in self.down[upper]:

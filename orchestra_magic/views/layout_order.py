@@ -45,8 +45,10 @@ def crossings(grid: Grid) -> int:
         place = {item: position for position, item in enumerate(lower)}
         seen: list[int] = []
         for item in upper:
-            ends = sorted(place[low] for low in grid.down[item])
-            total += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            ends = sorted([place[low] for low in grid.down[item]])
+            count = len(seen)
+            for end in ends:
+                total += count - bisect_right(seen, end)
             for end in ends:
                 insort(seen, end)
     return total
@@ -110,6 +112,11 @@ def _swap_neighbours(grid: Grid) -> None:
 
 def _between(grid: Grid, left: int, right: int, place: Sequence[int]) -> int:
     """Count the crossings among the links of two items, if they stand in this order."""
-    return sum(
-        place[one] > place[other] for near in (grid.up, grid.down) for one in near[left] for other in near[right]
-    )
+    count = 0
+    for near in (grid.up, grid.down):
+        ends = [place[other] for other in near[right]]
+        for one in near[left]:
+            at = place[one]
+            for end in ends:
+                count += at > end
+    return count

@@ -60,7 +60,7 @@ def _runs(grid: Grid, x: Sequence[float]) -> list[list[int]]:
 
 def _straight(grid: Grid, one: int, other: int) -> bool:
     """Tell whether two linked items shall stay in one column; a label is free to leave its line."""
-    return min(one, other) >= grid.count or bool({(one, other), (other, one)} & grid.straight)
+    return min(one, other) >= grid.count or grid.is_straight(one, other)
 
 
 def _wish(grid: Grid, run: Sequence[int], x: Sequence[float]) -> float:

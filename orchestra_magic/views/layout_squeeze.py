@@ -49,7 +49,7 @@ def squeeze(grid: Grid, x: list[float], width: float) -> None:
 
 def _wish(grid: Grid, item: int, near: Sequence[int], x: Sequence[float]) -> Wish:
     """Tell where an item wants to be, for what it is linked with in the row before."""
-    straight = [other for other in near if {(item, other), (other, item)} & grid.straight]
+    straight = [other for other in near if grid.is_straight(item, other)]
     lines = [other for other in straight if min(item, other) >= grid.count]
     for others, weight in ((lines, LINE), (straight, STRAIGHT), (near, LOOSE)):
         if others:
@@ -59,6 +59,8 @@ def _wish(grid: Grid, item: int, near: Sequence[int], x: Sequence[float]) -> Wis
 
 def _median(wishes: Sequence[Wish]) -> float:
     """Return the weighted median; between the two in the middle if the halves are equal."""
+    if len(wishes) == 1:
+        return wishes[0][0]
     if len(wishes) > MANY:
         return sum(value * weight for value, weight in wishes) / sum(weight for _, weight in wishes)
     ordered = sorted(wishes)

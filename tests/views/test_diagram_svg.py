@@ -194,6 +194,12 @@ def test_text_fits_its_box() -> None:
     assert any(each.endswith("…") for each in texts(source))
 
 
+@given(st.text("abcdefgh iWl", min_size=1, max_size=24).filter(str.strip))
+def test_a_box_is_as_wide_as_its_text_up_to_a_limit(words) -> None:
+    shown = texts(svg(Picture((Node("n", "code", words),))))
+    assert shown == ["n", " ".join(words.split())]
+
+
 def test_an_emoji_is_not_cut_apart() -> None:
     family = "👩\u200d👩\u200d👧"
     assert cut(family * 9, 10, 100).rstrip("…").count("\u200d") % 2 == 0
