@@ -79,7 +79,7 @@ def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
     """Return the error that an answer with a status other than 2xx means."""
     status, host = raw.status, endpoint.host
     said = endpoint.key.mask(detail(raw))
-    tail = f": {said}" if said else "."
+    tail = f": {said.rstrip('.')}." if said else "."
     if 300 <= status < 400:
         place = endpoint.key.mask(raw.headers.get("location", "nowhere"))
         return OrchestraConnectionError(
@@ -93,7 +93,11 @@ def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
             status=status,
         )
     if status == 404:
-        return NotFound(said or f"{host} does not know {request.path} (404).", status=status)
+        return NotFound(
+            f"{host} does not know {request.path} (404){tail} `%orchestra_workflows` lists the workflows"
+            " (`%orchestra_connect` says where we are connected).",
+            status=status,
+        )
     if status == 429:
         pause = retry_after(raw.headers)
         hint = "a while" if pause is None else f"{pause:.0f} s"
