@@ -28,6 +28,7 @@ MAX_ACTIVE = 64
 MAX_RECOVERIES = 20
 _GRAPHS_KEPT = 128
 _PRUNED_AT_ONCE = 500
+_START_AGAIN = 10.0
 _CANCEL_PATIENCE = 5.0
 _log = logging.getLogger(__name__)
 
@@ -287,8 +288,9 @@ class Runs:
         try:
             await self._engine.start(run_id)
         except Exception:  # noqa: BLE001
-            # It stays accepted, and is started when the server starts again.
+            # It stays accepted: after a while, or when the server starts again, it is started.
             _log.exception("run %s could not be started", run_id)
+            asyncio.get_running_loop().call_later(_START_AGAIN, self._dispatch, run_id)
         finally:
             del self._starting[run_id]
 
