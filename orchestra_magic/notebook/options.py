@@ -28,6 +28,17 @@ def option(*names: str, **said: Any) -> Decorator:
     return made
 
 
+def seconds(word: str) -> float:
+    """Return a time to wait, or raise what argparse turns into its error."""
+    try:
+        given = float(word)
+    except ValueError:
+        given = -1.0
+    if not given >= 0:  # nan is no time either
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds")
+    return given
+
+
 WORKFLOW = option("workflow", help="Id of the workflow, or its name; $name takes it from a variable.")
 RUN = (
     option("run", nargs="?", help="Id of the run, or $name for a variable (default: the last one)."),
@@ -38,7 +49,7 @@ STARTING = (
     option("-o", "--out", metavar="NAME", help="Variable for the run itself."),
     option("--outputs", metavar="NAME", help="Wait, and bind what the run gave to this variable."),
     option("-w", "--wait", action="store_true", help="Wait until the run is over, and show its outputs."),
-    option("--timeout", metavar="SECONDS", type=float, help="Wait at most so long; the run goes on."),
+    option("--timeout", metavar="SECONDS", type=seconds, help="Wait at most so long; the run goes on."),
     option("--file", metavar="PATH", help="Read the inputs from this file instead of the cell."),
     option("--format", choices=["auto", "yaml", "json"], default="auto", help="How to read the inputs."),
     option("--raw", action="store_true", help="Leave $name as it stands."),
