@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run, watch:
         watching.hush(shell, run)
     if options.wait or options.outputs or how == "wait":
         try:
-            with watching.progress(shell, run):
+            with contextlib.nullcontext() if options.quiet else watching.progress(shell, run):
                 run.wait(options.timeout)
         finally:
             if card is not None:

@@ -78,11 +78,20 @@ def progress(shell: InteractiveShell, run: Run, stream: TextIO | None = None) ->
     out = sys.stderr if stream is None else stream
     say, end = _rewritten(out) if out.isatty() else _listed(out)
     say(run)
-    stop = run.on_change(say)
+    lock, waiting = threading.Lock(), [True]
+
+    def onlooker(changed: Run) -> None:
+        with lock:  # the watcher may be in the middle of a look when the wait ends
+            if waiting:
+                say(changed)
+
+    stop = run.on_change(onlooker)
     try:
         yield
     finally:
         stop()
+        with lock:
+            waiting.clear()
         end()
 
 
