@@ -20,4 +20,11 @@ def workflow_json(**members: Any) -> dict[str, Any]:
     """A workflow as it is listed; ``inputs`` are what its graph declares."""
     inputs = members.pop("inputs", {"prompt": {"type": "string"}})
     graph = {"nodes": {}, "edges": [], "input_data": inputs}
-    return {"workflow_id": WF, "name": "Say hi", "description": "Greets.", "status": "active", "graph": graph, **members}
+    return {
+        "workflow_id": WF,
+        "name": "Say hi",
+        "description": "Greets.",
+        "status": "active",
+        "graph": graph,
+        **members,
+    }
