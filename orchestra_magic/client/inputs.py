@@ -106,7 +106,7 @@ def _no_mapping(body: Body, start: int, value: Any, *, as_json: bool) -> Orchest
         shown = {None: "null", True: "true", False: "false"}.get(value, "a number")
         return body.error(start, f"The body is just {shown}, and inputs have names: write {example}.")
     if not as_json:
-        from .yaml_faults import text_alone
+        from .yaml_refusals import text_alone
 
         return body.error(*text_alone(body.text, start))
     return body.error(start, f"The body is just text, and inputs have names: write {example}.")

@@ -21,6 +21,9 @@ __all__ = ["names", "substitute"]
 _NAME = r"[^\W\d]\w*"
 _WHOLE = re.compile(rf"\$({_NAME})((?:\.{_NAME}|\[[^\[\]]+\])*)")
 _BRACED = re.compile(rf"\s*({_NAME})((?:\.[^.\[\]{{}}\s]+|\[[^\[\]]+\])*)\s*")
+_SHOWN = 60
+_LISTED = 50
+
 _NO_KEY = (LookupError, TypeError, ValueError)
 _STEP = re.compile(r"\.([^.\[\]{}\s]+)|\[([^\[\]]+)\]")
 # a closing brace may stand in [some key]; no dollar inside, so that a text full of `${` is read in linear time
@@ -220,25 +223,29 @@ def _public(value: Any) -> list[str]:
 
 
 def _near(name: str, candidates: list[str]) -> str:
-    close = get_close_matches(name, candidates, n=2, cutoff=0.6)
+    close = get_close_matches(name, candidates, n=2, cutoff=0.65)
     return f" (did you mean {' or '.join(f'`{match}`' for match in close)}?)" if close else ""
 
 
 def _malformed(written: str, path: str) -> str:
     if written == "${":
         return f"`${{` (in `{path}`) is never closed: add `}}`, or write `$${{` for the text itself"
+    shown = written if len(written) <= _SHOWN else written[:_SHOWN] + "…"
     return (
-        f"`{written}` (in `{path}`) is not a name with a path such as `${{rows[0].name}}`: nothing is computed "
-        f"here, so compute it in Python before, or write `${written}` for the text itself"
+        f"`{shown}` (in `{path}`) is not a name with a path such as `${{rows[0].name}}`: nothing is computed here, so "
+        f"compute it in Python before, or write `${shown}` for the text itself"
     )
 
 
 def _report(faults: list[str]) -> str:
-    if len(faults) == 1:
-        text = faults[0]
+    distinct = list(dict.fromkeys(faults))
+    if len(distinct) == 1:
+        text = distinct[0]
         return f"{text}. For a plain dollar write `$$`." if "there is no variable" in text else f"{text}."
-    listed = "".join(f"\n  - {fault}" for fault in faults)
-    return f"{len(faults)} values cannot be put into the inputs:{listed}\nFor a plain dollar write `$$`."
+    listed = [f"\n  - {fault}" for fault in distinct[:_LISTED]]
+    if len(distinct) > _LISTED:
+        listed.append(f"\n  - and {len(distinct) - _LISTED:,} more")
+    return f"{len(distinct):,} values cannot be put into the inputs:{''.join(listed)}\nFor a plain dollar write `$$`."
 
 
 def _leaves(value: Any) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from . import yaml_faults
+from . import yaml_faults, yaml_refusals
 from .body import Body
 from .refusals import MAX_DEPTH, MAX_DIGITS
 
@@ -51,7 +51,7 @@ def read_yaml(body: Body) -> tuple[int, Any]:
     OrchestraInputError
         If it is not YAML, or what cannot be sent as JSON, or what a reader would take for something else.
     """
-    yaml_faults.check_characters(body)
+    yaml_refusals.check_characters(body)
     text, stand_ins = _hide_breaks(body.text)
     reader = _Reader(body, stand_ins)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -127,13 +127,13 @@ class _Reader:
         elif isinstance(event, yaml.AliasEvent):
             self._alias(event)
         elif isinstance(event, yaml.DocumentStartEvent) and isinstance(self.last, yaml.DocumentEndEvent):
-            raise self._error(event, yaml_faults.SECOND_DOCUMENT)
+            raise self._error(event, yaml_refusals.SECOND_DOCUMENT)
         self.last = event
 
     def check_anchors(self) -> None:
         """Refuse ``&name`` before text that no ``*name`` repeats: it would be lost without a word."""
         for name, index in self.unused.items():
-            raise self.body.error(index, yaml_faults.unused_anchor(self.body.text, name, index))
+            raise self.body.error(index, yaml_refusals.unused_anchor(self.body.text, name, index))
 
     def _error(self, event: Any, reason: str) -> Exception:
         return self.body.error(event.start_mark.index, reason)
@@ -143,7 +143,7 @@ class _Reader:
 
     def _scalar(self, event: Any) -> None:
         text = self._real(event.value)
-        if _HALF.search(text) and (half := yaml_faults.half_character(self.body.text, event.start_mark.index)):
+        if _HALF.search(text) and (half := yaml_refusals.half_character(self.body.text, event.start_mark.index)):
             raise self.body.error(*half)  # PyYAML in Python reads them, PyYAML in C does not
         plain = not event.style
         if event.tag not in (None, "!"):
@@ -175,9 +175,9 @@ class _Reader:
         if text[-1] == "," and (
             text[:-1] in _CONSTANTS or _INTEGER.fullmatch(text[:-1]) or _FLOAT.fullmatch(text[:-1])
         ):
-            raise self.body.error(event.end_mark.index - 1, yaml_faults.COMMA)
+            raise self.body.error(event.end_mark.index - 1, yaml_refusals.COMMA)
         if self.is_python and (text == "None" or text[0] == "("):
-            raise self._error(event, yaml_faults.python_value(text))
+            raise self._error(event, yaml_refusals.python_value(text))
         return text
 
     def _integer(self, event: Any, text: str) -> int:
@@ -202,7 +202,7 @@ class _Reader:
     def _tagged(self, event: Any, text: str) -> Any:
         kind = event.tag.removeprefix(_CORE)
         if kind == event.tag or kind not in {"str", "int", "float", "bool", "null"}:
-            raise self._error(event, yaml_faults.unknown_tag(self.body.text, event.start_mark.index))
+            raise self._error(event, yaml_refusals.unknown_tag(self.body.text, event.start_mark.index))
         if kind == "str":
             return text
         value = self._plain(event, text)
@@ -215,11 +215,11 @@ class _Reader:
     def _open(self, event: Any) -> None:
         is_mapping, index = isinstance(event, yaml.MappingStartEvent), event.start_mark.index
         if self._wants_key():
-            raise self.body.error(*yaml_faults.complex_key(self.body.text, self.levels[-1].start, index))
+            raise self.body.error(*yaml_refusals.complex_key(self.body.text, self.levels[-1].start, index))
         if event.tag not in (None, "!", _CORE + ("map" if is_mapping else "seq")):
-            raise self._error(event, yaml_faults.unknown_tag(self.body.text, index))
+            raise self._error(event, yaml_refusals.unknown_tag(self.body.text, index))
         if len(self.levels) >= MAX_DEPTH:
-            raise self._error(event, yaml_faults.TOO_DEEP)
+            raise self._error(event, yaml_refusals.TOO_DEEP)
         if event.anchor:
             self.anchors[event.anchor] = _Anchored()
             self.unused.pop(event.anchor, None)
@@ -236,15 +236,15 @@ class _Reader:
         name = event.anchor
         found = self.anchors.get(name)
         if found is None:
-            raise self._error(event, yaml_faults.unknown_alias(self.body.text, name, event.start_mark.index))
+            raise self._error(event, yaml_refusals.unknown_alias(self.body.text, name, event.start_mark.index))
         if found.is_open:
             raise self._error(event, f"`*{name}` stands inside `&{name}`, so that it has no end: remove it.")
         self.unused.pop(name, None)
         self.repeated += found.size
         if self.repeated > MAX_REPEATED:
-            raise self._error(event, yaml_faults.ALIAS_BOMB)
+            raise self._error(event, yaml_refusals.ALIAS_BOMB)
         if len(self.levels) + found.height > MAX_DEPTH:
-            raise self._error(event, yaml_faults.TOO_DEEP)
+            raise self._error(event, yaml_refusals.TOO_DEEP)
         if self._wants_key():
             self._key(event, found.value, str(found.value), plain=False)
         else:
@@ -256,11 +256,11 @@ class _Reader:
     def _key(self, event: Any, value: Any, text: str, *, plain: bool) -> None:
         level, index = self.levels[-1], event.start_mark.index
         if not isinstance(value, str):
-            raise self.body.error(*yaml_faults.key_is_no_text(self.body.text, value, text, index))
+            raise self.body.error(*yaml_refusals.key_is_no_text(self.body.text, value, text, index))
         if plain and value == "<<":
-            raise self._error(event, yaml_faults.MERGE_KEY)
+            raise self._error(event, yaml_refusals.MERGE_KEY)
         if plain and value and not (value[0].isprintable() and value[-1].isprintable()):
-            raise self._error(event, yaml_faults.unseen_in_key(value))
+            raise self._error(event, yaml_refusals.unseen_in_key(value))
         if value in level.keys:
             first = self.body.line(level.keys[value])
             raise self._error(
@@ -276,9 +276,9 @@ class _Reader:
         if level is None or level.key is None:
             return
         if level.flow and level.key_is_plain and ":" in level.key:
-            raise self.body.error(level.key_start, yaml_faults.no_space_in_flow(level.key))
+            raise self.body.error(level.key_start, yaml_refusals.no_space_in_flow(level.key))
         if not level.flow and (lost := _LOST_COMMENT.match(self.body.text, event.end_mark.index)):
-            raise self.body.error(lost.start(1), yaml_faults.lost_comment(level.key, lost[1]))
+            raise self.body.error(lost.start(1), yaml_refusals.lost_comment(level.key, lost[1]))
 
     def _add(self, value: Any, index: int, size: int, height: int) -> None:
         if not self.levels:

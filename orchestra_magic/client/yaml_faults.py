@@ -7,45 +7,32 @@ parser word the same fault differently, so that both are recognised by what thei
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 from ..errors import OrchestraInputError
 from .body import Body
-from .refusals import MAX_DEPTH
+from .yaml_refusals import (
+    COMMA,
+    HALF,
+    KEY_VALUE,
+    half_character,
+    invisible,
+    missing_space,
+    quoted,
+    rest_of_line,
+    template,
+)
 
-SECOND_DOCUMENT = "A second document begins here, and a body is one: remove this line and what follows it."
-TOO_DEEP = f"This is nested more than {MAX_DEPTH} levels deep: send it flatter, or as text."
-ALIAS_BOMB = "The values repeated with * grow past a million characters: write out what you need."
-MERGE_KEY = '`<<` does not merge mappings in YAML 1.2: write the keys out, or quote "<<" for a key of that name.'
-COMMA = "YAML has no comma at the end of a line: remove it, or write { } around the whole body for JSON."
+__all__ = ["explain"]
+
 _GENERAL = (
     "This cannot be read as YAML: check the indentation, the quotes and the brackets here and on the line before."
 )
-
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
-_TEMPLATE = re.compile(r"\{\{[ \t]*([^\r\n{}]*?)[ \t]*\}\}")
 _TEMPLATE_VALUE = re.compile(r"(?:^|[:,\[{-])[ \t]*(\{\{)", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{[^}\r\n]*\}?|[^\W\d]\w*(?:\.\w+|\[[^\]\r\n]*\])*)")
-_KEY_VALUE = re.compile(r"(?P<key>[\w .-]*\w)[ \t]*(?P<sign>:(?!//)|=)[ \t]*(?P<value>[^\s=][^\r\n]*)")
 _PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
 _ITEM = re.compile(r"-(?:\s|$)")
-_HALF = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F][0-9a-fA-F]{2}")
-_PAIR_OF_HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-_SHOWN = 40
 _NEAR = 2_000
-
-
-def check_characters(body: Body) -> None:
-    """Refuse the control characters that YAML does not have."""
-    if found := _FORBIDDEN.search(body.text):
-        code = ord(found[0])
-        name = unicodedata.name(found[0], "a control character")
-        escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-        raise body.error(
-            found.start(),
-            f'U+{code:04X} ({name}) cannot stand in YAML: remove it, or write "{escape}" in double quotes.',
-        )
 
 
 def explain(body: Body, error: Any, last: Any) -> OrchestraInputError:
@@ -86,7 +73,7 @@ def _visible(body: Body, index: int) -> tuple[int, str] | None:
     """Find what is wrong by the looks of the line, whatever the parser stumbled over."""
     text = body.text
     if (mark := text.find("\ufeff", max(index - 1, 0), index + 1)) >= 0:
-        return mark, f"This is {_invisible(text[mark])}: remove it."
+        return mark, f"This is {invisible(text[mark])}: remove it."
     start, end = body.bounds(index)
     start, end = max(start, index - _NEAR), min(end, index + _NEAR)
     for found in _TEMPLATE_VALUE.finditer(text, start, end):
@@ -98,129 +85,6 @@ def _visible(body: Body, index: int) -> tuple[int, str] | None:
     return None
 
 
-def template(text: str, index: int) -> str:
-    """Say how ``{{ x }}`` is written in YAML."""
-    found = _TEMPLATE.match(text, index)
-    if found is None:
-        return "Two { in a row begin no mapping: remove one, or quote the whole value if it is text."
-    written = found[0] if len(found[0]) <= _SHOWN else "{{ … }}"
-    reason = f'{written} must stand in quotes to be text: write "{written}"'
-    if re.fullmatch(r"[^\W\d]\w*(?:\.\w+)*", found[1]):
-        return f"{reason}, or ${found[1]} for the value of a Python variable."
-    return f"{reason}."
-
-
-def text_alone(text: str, index: int) -> tuple[int, str]:
-    """Say what a body needs that is one text, and no mapping."""
-    if found := _KEY_VALUE.match(text, index):
-        return found.start("sign"), _missing_space(found)
-    shown = rest_of_line(text, index)
-    example = f"`name: {shown}`" if len(shown) < _SHOWN and not re.search(r"[:#'\"]", shown) else "`name: value`"
-    return index, f"The body is just text, and inputs have names: write {example}."
-
-
-def _missing_space(found: re.Match[str]) -> str:
-    fixed = f"`{found['key']}: {_short(found['value'].rstrip())}`"
-    if found["sign"] == "=":
-        return f"A value stands after a colon, not after `=`: write {fixed}."
-    return f"A space must follow the colon: write {fixed}."
-
-
-def complex_key(text: str, parent: int, index: int) -> tuple[int, str]:
-    """Say what to do about a key that is a list or a mapping."""
-    if text.startswith("{{", index):
-        return index, template(text, index)
-    if parent < index and text[parent] == text[index] == "{" and not text[parent + 1 : index].strip():
-        return parent, template(text, parent)
-    return index, "A key must be text, and this is a list or a mapping: quote it if it is meant as text."
-
-
-def key_is_no_text(text: str, value: Any, written: str, index: int) -> tuple[int, str]:
-    """Say what to do about a key such as ``1`` or ``true``."""
-    if not written:
-        return index, "The key before the colon is missing: write one."
-    kind = {bool: "true or false", type(None): "null"}.get(type(value), "a number")
-    if isinstance(value, (dict, list)):
-        return complex_key(text, index, index + 1)
-    return index, f'A key must be text, and {_short(written)} is read as {kind}: write "{_short(written)}" in quotes.'
-
-
-def unseen_in_key(key: str) -> str:
-    """Say that a key has a character at its edge that cannot be seen, or looks like a space and is none."""
-    unseen, where = (key[-1], "ends") if key[0].isprintable() else (key[0], "begins")
-    return f"The key {where} with {_invisible(unseen)}: remove it, or type a space instead."
-
-
-def no_space_in_flow(key: str) -> str:
-    """Say how ``{a:1}`` is written."""
-    found = _KEY_VALUE.match(key)
-    if found:
-        return _missing_space(found)
-    return f'There is no value here, only the key `{_short(key)}`: write a space after its colon, or "quote" it.'
-
-
-def lost_comment(key: str, comment: str) -> str:
-    """Say that text after # would be lost."""
-    return (
-        f"A comment begins at this #, which leaves `{_short(key)}` empty: quote {_quoted(_short(comment))} if it is "
-        "the value, else write a space after the #."
-    )
-
-
-def python_value(written: str) -> str:
-    """Say how a value of Python is written in YAML."""
-    if written == "None":
-        return 'None is Python: write null for no value, or "None" for the text.'
-    return 'Parentheses make no tuple here: write [1, 2] for a list, or "quote" the text.'
-
-
-def unknown_tag(text: str, index: int) -> str:
-    """Say what to do about ``!name``."""
-    found = re.compile(r"!\S*").search(text, index)
-    start = found.start() if found else index
-    return (
-        f"{_short(found[0]) if found else '!'} is a tag, and tags of one's own have no meaning here: remove it, or "
-        f"quote text that begins with !: {_quoted(rest_of_line(text, start))}."
-    )
-
-
-def unknown_alias(text: str, name: str, index: int) -> str:
-    """Say what to do about ``*name`` where there is no ``&name``."""
-    return (
-        f"*{_short(name)} repeats a value that is marked &{_short(name)}, and there is none before: quote text that "
-        f"begins with *: {_quoted(rest_of_line(text, index))}."
-    )
-
-
-def unused_anchor(text: str, name: str, index: int) -> str:
-    """Say what to do about ``&name`` that nothing repeats."""
-    return (
-        f"&{_short(name)} marks a value to be repeated, and nothing repeats it: quote text that begins with &: "
-        f"{_quoted(rest_of_line(text, index))}, or remove the mark."
-    )
-
-
-def rest_of_line(text: str, index: int) -> str:
-    """Give the value that someone meant to begin at ``index``: to the line's end, or to the next , ] }."""
-    line = text[text.rfind("\n", 0, index) + 1 : index]
-    inside = line.count("[") + line.count("{") > line.count("]") + line.count("}")
-    found = re.compile(r"[^\r\n,\]}]*" if inside else r"[^\r\n]*").match(text, index)
-    return _short(re.split(r"[ \t]#", found[0] if found else "", maxsplit=1)[0].strip())
-
-
-def half_character(text: str, index: int) -> tuple[int, str] | None:
-    """Say how the next escape of half a character is written, if there is one."""
-    found = _HALF.search(text, index)
-    if found is None:
-        return None
-    if pair := _PAIR_OF_HALVES.match(text, found.start()):
-        code = 0x10000 + ((int(pair[1], 16) - 0xD800) << 10) + int(pair[2], 16) - 0xDC00
-        reason = f"{pair[0]} is JSON for {chr(code)}: write the character itself, or \\U{code:08X}."
-    else:
-        reason = f"{found[0]} is half of a character, and cannot be sent: write the character itself."
-    return found.start(), reason
-
-
 def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, str]:
     quote = text[context]
     if "end of stream" in words or "document" in words:
@@ -228,7 +92,7 @@ def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, st
     # the C parser points at the backslash, the Python parser behind it
     index = max(text.rfind("\\", context, index + 1), context)
     found = text[index : index + 2]
-    if _HALF.match(text, index) and (half := half_character(text, index)):
+    if HALF.match(text, index) and (half := half_character(text, index)):
         return half
     if "escape character" in words:
         return index, f"{found} is no escape: in double quotes write \\\\ for a backslash, or use single quotes."
@@ -245,18 +109,18 @@ def _marker(text: str, index: int) -> str:
     what = {"*": "repeats a marked value", "&": "marks a value", "!": "begins a tag"}.get(text[index : index + 1])
     if what is None:
         return _GENERAL
-    return f"{text[index]} at the start {what}: quote text that begins with it: {_quoted(rest_of_line(text, index))}."
+    return f"{text[index]} at the start {what}: quote text that begins with it: {quoted(rest_of_line(text, index))}."
 
 
 def _block_text(text: str, index: int) -> str:
     return (
         f"{text[index]} begins a text on the lines below it, and nothing may follow it on its line: quote text that "
-        f"begins with it: {_quoted(rest_of_line(text, index))}."
+        f"begins with it: {quoted(rest_of_line(text, index))}."
     )
 
 
 def _directive(text: str, index: int) -> str:
-    return f"A line that begins with % is no input: remove it, or quote it: {_quoted(rest_of_line(text, index))}."
+    return f"A line that begins with % is no input: remove it, or quote it: {quoted(rest_of_line(text, index))}."
 
 
 _BY_START = {
@@ -300,7 +164,7 @@ def _colon_in_brackets(text: str, index: int, _context: int) -> tuple[int, str]:
 
 
 def _unquoted(text: str, index: int, _context: int) -> tuple[int, str]:
-    return index, f"Text cannot begin with {text[index]}: quote it: {_quoted(rest_of_line(text, index))}."
+    return index, f"Text cannot begin with {text[index]}: quote it: {quoted(rest_of_line(text, index))}."
 
 
 def _line_without_colon(text: str, _index: int, context: int) -> tuple[int, str]:
@@ -308,8 +172,8 @@ def _line_without_colon(text: str, _index: int, context: int) -> tuple[int, str]
 
 
 def _no_pair(text: str, index: int) -> str:
-    if found := _KEY_VALUE.match(text, index):
-        return _missing_space(found)
+    if found := KEY_VALUE.match(text, index):
+        return missing_space(found)
     shown = rest_of_line(text, index)
     return f"This line has no colon: write `{shown}: value`, or indent the line if it goes on with the text above."
 
@@ -324,7 +188,7 @@ def _second_colon(body: Body, index: int) -> tuple[int, str]:
             return index, "The text has ended at the quote before this colon: quote all of it, or begin a new line."
         if not value.strip(":"):
             return index, "There is one colon too many: remove it."
-        return index, f"A colon within text needs quotes: write `{first[1].strip()}: {_quoted(value)}`."
+        return index, f"A colon within text needs quotes: write `{first[1].strip()}: {quoted(value)}`."
     if not before.strip(" \t-"):
         return index, "The key before the colon is missing: write one."
     above, _ = body.bounds(len(text[:start].rstrip()))
@@ -413,17 +277,3 @@ def _misplaced_line(text: str, index: int, start: int, items_at: int | None) -> 
     if is_item and items_at is None and not _ITEM.match(above.lstrip(" ")):
         return "A list item stands among keys: write a key such as `items:` on a line above it."
     return f"This line is indented by {indent}, which fits no line above: line it up with the lines it belongs to."
-
-
-def _invisible(character: str) -> str:
-    return f"U+{ord(character):04X} ({unicodedata.name(character, 'a character without a name')}), which is invisible"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _quoted(text: str) -> str:
-    if '"' in text or "\\" in text:
-        return "'" + text.replace("'", "''") + "'"
-    return f'"{text}"'

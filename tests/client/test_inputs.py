@@ -65,7 +65,6 @@ VALUES = [
     ("a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
     ("\ufeffa: 1\rb: 2", {"a": 1, "b": 2}),
     ("a: x\u2028y\x85z\nb: '\u2029'", {"a": "x\u2028y\x85z", "b": "\u2029"}),
-    ("b: [\n\t2\n\t]", {"b": [2]}),
     ('\t{\n\t"a":\t[1,\n\t\t2]}', {"a": [1, 2]}),
     ('\ufeff\r\n{"a": 1}\r\n', {"a": 1}),
     (
@@ -134,7 +133,7 @@ YAML = [
     ),
     ("⟦\ta: 1", "A tab cannot indent YAML: use spaces."),
     ("a:\n⟦\tb: 1", "A tab cannot indent YAML: use spaces."),
-    ("a:⟦\t1", "A tab is no space in YAML: use a space."),
+    ("a:\n- ⟦\tb", "A tab is no space in YAML: use a space."),
     ("a: |\n⟦\tb", "A tab cannot indent YAML: use spaces."),
     (
         "a: 'it'⟦s'",
@@ -356,6 +355,10 @@ def test_a_body_means(body, value, loader):
     found = parse(body)
     assert found == value
     assert repr(found) == repr(value)  # 1 is not 1.0, nor True
+
+
+def test_tabs_that_indent_nothing_are_read():
+    assert parse("a:\t1\nb: [\n\t2,\t3]") == {"a": 1, "b": [2, 3]}
 
 
 def mistake(marked, reason, **how):
