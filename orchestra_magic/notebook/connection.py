@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from getpass import getpass
+from getpass import GetPassWarning, getpass
 from typing import Any
 
 from ..client import settings
@@ -68,8 +69,10 @@ def _look(orchestra: Orchestra, *, ask: bool) -> Connection:
 def _prompted(host: str, otherwise: OrchestraConfigError) -> Key:
     """Ask for a key without echo; where nobody can be asked, raise what was wrong before."""
     try:
-        typed = getpass(f"API key for {host}: ")
-    except (EOFError, OSError, NotImplementedError):  # papermill and CI have no one to ask
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # a terminal that would echo the key is not asked
+            typed = getpass(f"API key for {host}: ")
+    except (EOFError, OSError, NotImplementedError, GetPassWarning):  # papermill and CI have no one to ask
         raise otherwise from None
     if not typed.strip():
         raise otherwise

@@ -12,7 +12,7 @@ from .magics import OrchestraMagics
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_BODILESS = re.compile(r"\s*%%orchestra_execute\b.*")
+_OURS = re.compile(r"\s*%%orchestra_\w+")
 
 
 def load(shell: InteractiveShell) -> None:
@@ -20,8 +20,9 @@ def load(shell: InteractiveShell) -> None:
     if _loaded(shell) is not None:
         return
     shell.register_magics(OrchestraMagics)
-    # Before IPython's own: it refuses a `%%` cell without a body, by an error that nbval does not see.
-    shell.input_transformer_manager.cleanup_transforms.insert(0, bodiless)
+    # Before IPython's own: it refuses a `%%` cell without a body, or below a comment, by an error that nbval
+    # does not see (https://github.com/ipython/ipython/issues/15312).
+    shell.input_transformer_manager.cleanup_transforms.insert(0, tidied)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -37,20 +38,21 @@ def unload(shell: InteractiveShell) -> None:
     if magics in shell.configurables:
         shell.configurables.remove(magics)
     transforms = shell.input_transformer_manager.cleanup_transforms
-    if bodiless in transforms:
-        transforms.remove(bodiless)
+    if tidied in transforms:
+        transforms.remove(tidied)
     watcher = sys.modules.get("orchestra_magic.client.watcher")
     if watcher is not None:
         watcher.watcher.stop()
     forget()
 
 
-def bodiless(lines: list[str]) -> list[str]:
-    """Give a ``%%orchestra_execute`` cell that is its first line alone an empty body: a run without inputs."""
-    told = [line for line in lines if line.strip()]
-    if len(told) == 1 and _BODILESS.fullmatch(told[0].rstrip("\n")) and not told[0].rstrip().endswith("?"):
-        return [told[0].rstrip("\n") + "\n", "\n"]
-    return lines
+def tidied(lines: list[str]) -> list[str]:
+    """Let one of our cells begin with comments, and give one that is its ``%%`` line alone an empty body."""
+    first = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), None)
+    if first is None or not _OURS.match(lines[first]) or lines[first].rstrip().endswith("?"):
+        return lines
+    body = lines[first + 1 :]
+    return [lines[first].rstrip("\n") + "\n", *(body if any(line.strip() for line in body) else ["\n"])]
 
 
 def _loaded(shell: InteractiveShell) -> Any:

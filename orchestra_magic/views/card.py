@@ -76,6 +76,7 @@ def node_statuses(seen: Snapshot) -> dict[str, str]:
     found = {step.node.split("#")[0]: step.status for step in seen.steps}
     if seen.state.finished:
         found |= {name: "skipped" for name in _names(seen) if seen.steps and name not in found}
+        found["END"] = "completed" if seen.state.succeeded else seen.state.status
     return found
 
 
