@@ -81,6 +81,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     try:
         loop.run_until_complete(_serve(options, listener, about, answers))
     except (DataError, sqlite3.DatabaseError) as error:
+        loop.close()
         raise StartError(str(error)) from None
     finally:
         if files.read_json(paths.server_file()).get("pid") == os.getpid():
