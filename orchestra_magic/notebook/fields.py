@@ -30,6 +30,7 @@ class Field:
     def __init__(self, known: Input, label_width: str) -> None:
         self.input = known
         self.control = _control(known, label_width)
+        self._given = self.control.value
         self.message = widgets.HTML()
         self.message.add_class("orchestra-message")
         self.control.add_class("orchestra-field")
@@ -65,6 +66,11 @@ class Field:
         if not isinstance(said, str) or self.input.enum or said.startswith("$"):
             return said
         return _READERS.get(self.input.type or "", _text)(said, self.name)
+
+    @property
+    def typed(self) -> bool:
+        """Whether what stands in the control is the person's own text, and not the server's."""
+        return not self.input.enum and self.said != self._given
 
     @property
     def empty(self) -> bool:

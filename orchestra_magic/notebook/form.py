@@ -7,7 +7,9 @@ handler only takes a lock and starts a thread, and every error is shown in the f
 from __future__ import annotations
 
 import contextvars
+import shlex
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from ..client.orchestra import Orchestra
     from ..client.run import Run
     from ..client.workflow import Workflow
+
+
+DOUBLE_CLICK = 0.7
+"""Seconds in which a second press means the first one: a near server has answered by then."""
 
 
 class Form:
@@ -61,12 +67,13 @@ class Form:
         self._names = {"id": namespace.checked(run_id, "--run-id"), "out": out and namespace.checked(out, "--out")}
         self._run: Run | None = None
         self._busy = threading.Lock()
+        self._pressed = float("-inf")
         self._submitted = threading.Event()
         width = label_width(workflow.inputs)
         self._fields = {known.name: Field(known, width) for known in workflow.inputs}
         self._button = widgets.Button(description="Run", button_style="primary", tooltip="Start a run")
         self._button.add_class("orchestra-run")
-        self._button.on_click(lambda _: self.submit())
+        self._button.on_click(self._press)
         self._summary = widgets.HTML()
         self._summary.add_class("orchestra-summary")
         self._result = widgets.HTML()
@@ -133,16 +140,22 @@ class Form:
         context = contextvars.copy_context()  # ipykernel 7.0 kills a thread that displays without it
         threading.Thread(target=context.run, args=(self._start,), name="orchestra-form", daemon=True).start()
 
+    def _press(self, _: object) -> None:
+        pressed, self._pressed = self._pressed, time.monotonic()
+        if self._run is None or self._pressed - pressed > DOUBLE_CLICK:
+            self.submit()
+
     def settled(self, timeout: float | None = None) -> bool:
         """Wait until the start is made or refused; return whether it is."""
         return self._submitted.wait(timeout)
 
     def _start(self) -> None:
+        run = None
         try:
             self.error, self._run = None, None
             self._tell("")
-            self._run = self._orchestra.execute(self.workflow.id, self._checked())
-            self._bind(self._run)
+            run = self._run = self._orchestra.execute(self.workflow.id, self._checked())
+            self._bind(run)
         except OrchestraError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001  (a handler's exception would vanish)
@@ -151,9 +164,9 @@ class Form:
             self._button.description = "Run"
             self._busy.release()
             self._submitted.set()
-        if self._run is not None:
-            self._show(self._run)
-            self._run.on_change(self._show)
+        if run is not None:
+            self._show(run)
+            run.on_change(self._show)
 
     def _checked(self) -> dict[str, Any]:
         """Return the inputs to send, or show the fault of each field and raise the first."""
@@ -163,7 +176,10 @@ class Form:
         said = [fault for fault in faults.values() if fault]
         if said:
             raise OrchestraInputError(" ".join(said) + " Nothing was sent.")
-        return substitute(self.values, self._shell.user_ns)
+        values = self.values
+        # What the server put into a field is no wish of the person's to send a variable.
+        typed = {name: value for name, value in values.items() if self._fields[name].typed}
+        return {**values, **substitute(typed, self._shell.user_ns)}
 
     def _bind(self, run: Run) -> None:
         named = {self._names["id"]: run.id} | ({self._names["out"]: run} if self._names["out"] else {})
@@ -171,6 +187,7 @@ class Form:
 
     def _fail(self, error: OrchestraError) -> None:
         self.error = error
+        self._result.value = ""  # of an earlier run
         said = escape(f"✘ {type(error).__name__}: {error}")
         self._tell(f'<pre role="alert" style="white-space:pre-wrap">{said}</pre>')
 
@@ -217,6 +234,7 @@ def form(orchestra: Orchestra, workflow: str | Workflow, **options: Any) -> Form
     if shell is None or not hasattr(shell, "kernel"):
         name = workflow if isinstance(workflow, str) else workflow.name
         raise OrchestraUsageError(
-            f"A form needs a notebook. Here, use `%%orchestra_execute {name}` or orchestra.execute({name!r}, …)."
+            f"A form needs a notebook. Here, use `%%orchestra_execute {shlex.quote(name)}`"
+            f" or orchestra.execute({name!r}, …)."
         )
     return Form(orchestra, orchestra.workflow(workflow), shell, **options)
