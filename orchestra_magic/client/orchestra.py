@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound, OrchestraUsageError, RunUnconfirmed, ServerError
-from . import api, discovery, journal, records, settings
+from ..errors import NotFound, OrchestraConfigError, OrchestraUsageError, RunUnconfirmed, ServerError
+from . import api, discovery, embedded, journal, records, settings
 from .answers import Answer
 from .catalog import Catalog
 from .keys import Key
 from .listing import Runs, Workflows
 from .preview import Preview, preview
 from .reconcile import reconcile
-from .records import Input
+from .records import Input, RunState
 from .run import Run
 from .settings import Endpoint
 from .starting import Starter
@@ -71,12 +71,19 @@ class Orchestra:
         ------
         OrchestraConfigError, OrchestraConnectionError, OrchestraAuthError, ServerError
         """
-        answer = self.ask(api.workflows())
-        if not isinstance(answer.data, list):
-            raise ServerError(f"{self.base_url} answered the list of workflows with something that is no list.")
-        found = Workflows(workflow(item, self._seen_inputs) for item in answer.data if isinstance(item, Mapping))
-        self._catalog.put(found, self.base_url)
-        return found
+        server = self.base_url
+        return self._listed(self.ask(api.workflows()), server)
+
+    def glance(self) -> Sequence[Workflow]:
+        """Return the workflows for one who waits at a key: a second at most, and no server is started for it.
+
+        Where the list is not there in time, or cannot be had, this is what was known before.
+        """
+        try:
+            server = self.base_url
+        except OrchestraConfigError:
+            return ()
+        return self._catalog.glance(server, lambda: self._look(server))
 
     def workflow(self, name: str | Workflow) -> Workflow:
         """Return one workflow by its id or its unique name.
@@ -211,8 +218,12 @@ class Orchestra:
             How many runs, and how many newer ones to pass over.
         """
         workflow_id = self.resolve(workflow)
-        answer = self.ask(api.history(workflow_id, limit=limit, offset=offset))
-        return Runs(Run(self, state.id, workflow_id, state=state) for state in records.run_states(answer.data))
+        found = self.states(workflow_id, limit=limit, offset=offset)
+        return Runs(Run(self, state.id, workflow_id, state=state) for state in found)
+
+    def states(self, workflow_id: str, *, limit: int = 100, offset: int = 0) -> list[RunState]:
+        """Return the states of a workflow's runs, newest first."""
+        return records.run_states(self.ask(api.history(workflow_id, limit=limit, offset=offset)).data)
 
     def runs(self) -> list[Run]:
         """Return the runs that this computer started on this server, newest first, with their states.
@@ -305,6 +316,25 @@ class Orchestra:
         if patience is not None:
             endpoint = dataclasses.replace(endpoint, connect_timeout=patience, read_timeout=patience)
         return transport.send(request, endpoint)
+
+    def _look(self, server: str) -> None:
+        """Fetch the list of workflows from a server that runs."""
+        from . import transport  # requests is loaded when something is sent
+
+        if server == settings.LOCAL and embedded.find() is None:
+            return
+        # Said to be any server, for the embedded one is started when it does not answer.
+        endpoint = dataclasses.replace(self.endpoint(), embedded=False)
+        answer = transport.send(api.workflows(), endpoint)
+        if server == self.base_url:  # the notebook may have turned to another meanwhile
+            self._listed(answer, server)
+
+    def _listed(self, answer: Answer, server: str) -> list[Workflow]:
+        if not isinstance(answer.data, list):
+            raise ServerError(f"{server} answered the list of workflows with something that is no list.")
+        found = Workflows(workflow(item, self._seen_inputs) for item in answer.data if isinstance(item, Mapping))
+        self._catalog.put(found, server)
+        return found
 
     def _seen_inputs(self, workflow_id: str) -> tuple[Input, ...]:
         return discovery.from_history(run.latest.inputs for run in self.history(Workflow(workflow_id), limit=20))
