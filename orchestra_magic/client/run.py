@@ -148,8 +148,13 @@ class Run:
         """Seconds from start to end, None while the run goes on."""
         return self.state.duration
 
-    def steps(self) -> list[Step]:
+    def steps(self, *, patience: float | None = None) -> list[Step]:
         """Return the nodes that ran so far, in the order in which they began.
+
+        Parameters
+        ----------
+        patience : float, optional
+            Seconds to wait for the server at most.
 
         Raises
         ------
@@ -158,7 +163,7 @@ class Run:
         if self._steps is not None and self._steps_final:
             return self._steps
         over, etag = self.latest.finished, self._etag
-        found = Steps(records.steps(self.orchestra.ask(api.steps(self.workflow_id, self.id)).data))
+        found = Steps(records.steps(self.orchestra.ask(api.steps(self.workflow_id, self.id), patience=patience).data))
         self._steps, self._steps_final, self._steps_etag = found, over, etag
         return found
 
@@ -173,14 +178,14 @@ class Run:
         self.look()
         return self
 
-    def look(self, hold: float = 0.0) -> bool:
+    def look(self, hold: float = 0.0, *, patience: float | None = None) -> bool:
         """Ask for the state once; a server that can holds its answer up to ``hold`` s until something changes.
 
         Returns whether the server did hold it, so that the next look need not wait.
         """
         request = api.run(self.workflow_id, self.id, wait=hold, etag=self._etag)
         try:
-            answer = self.orchestra.ask(request)
+            answer = self.orchestra.ask(request, patience=patience)
         except NotFound:
             if self._born is None or time.monotonic() - self._born > schedule.GRACE:
                 raise

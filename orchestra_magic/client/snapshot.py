@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from .records import RunState, Step
 
 if TYPE_CHECKING:
     from .run import Run
+
+LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,22 +35,17 @@ class Snapshot:
 
 
 def snapshot(run: Run, *, look: bool = True) -> Snapshot:
-    """Return what is known of ``run``; with ``look`` after asking the server where it was never asked.
+    """Return what is known of ``run``; with ``look`` after a second at most with the server.
 
     A server that does not answer leaves a mark and no error: what is shown must not fail.
     """
-    trouble = run.trouble or ""
-    if look and not run.latest.finished:
-        try:
-            run.refresh()
-        except OrchestraError as error:
-            trouble = str(error)
+    trouble = (_looked(run) if look else "") or run.trouble or ""
     workflow = run.orchestra.known(run.workflow_id)
     return Snapshot(
         state=run.latest,
         workflow_id=run.workflow_id,
         workflow_name=workflow.name if workflow else "",
-        steps=tuple(_steps(run)) if look else tuple(run.known_steps or ()),
+        steps=tuple(run.known_steps or ()),
         graph=workflow.graph if workflow else {},
         reattach=run.reattach,
         age=run.age,
@@ -56,8 +54,13 @@ def snapshot(run: Run, *, look: bool = True) -> Snapshot:
     )
 
 
-def _steps(run: Run) -> list[Step]:
+def _looked(run: Run) -> str:
+    """Ask for the state and the steps as far as they are not known, and return what went wrong."""
+    deadline = time.monotonic() + LOOK_SECONDS
     try:
-        return run.steps()
-    except OrchestraError:
-        return []
+        if not run.latest.finished:
+            run.look(patience=LOOK_SECONDS)
+        run.steps(patience=max(0.05, deadline - time.monotonic()))
+    except OrchestraError as error:
+        return str(error)
+    return ""

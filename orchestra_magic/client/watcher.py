@@ -1,7 +1,8 @@
 """One thread that follows every watched run, however many there are.
 
-It sleeps until the next run is due. A look that fails in passing keeps the last state and is repeated; a
-refusal ends the watch, and ``run.trouble`` says why.
+It sleeps until the next run is due. Runs of one workflow that are due together are refreshed by one request
+for the workflow's history; a run that is watched alone is followed closely, by a server that can. A look that
+fails in passing keeps the last state and is repeated; a refusal ends the watch, and ``run.trouble`` says why.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..errors import OrchestraError
@@ -21,8 +22,13 @@ log = logging.getLogger("orchestra_magic")
 
 Callback = Callable[[Run], None]
 
+TOGETHER_SECONDS = 0.1
+"""Runs that are due this close to each other are looked at together."""
+HOLD_SECONDS = 2.0
+"""How long the one watched run may hold the thread: a new one waits no longer for its first look."""
 
-@dataclass
+
+@dataclass(eq=False)
 class Watch:
     """One run that is followed for one onlooker."""
 
@@ -31,6 +37,14 @@ class Watch:
     since: float = field(default_factory=time.monotonic)
     due: float = 0.0
     pace: schedule.Pace = field(default_factory=schedule.Pace)
+
+
+@dataclass
+class Look:
+    """What one look at a run came to."""
+
+    failure: OrchestraError | None = None
+    held: bool = False
 
 
 class Watcher:
@@ -80,34 +94,77 @@ class Watcher:
                     self._thread = None
                     return
                 now = time.monotonic()
-                due = [watch for watch in self._watches if watch.due <= now]
-                if not due:
+                due = [watch for watch in self._watches if watch.due <= now + TOGETHER_SECONDS]
+                if not any(watch.due <= now for watch in due):
                     self._changed.wait(min(watch.due for watch in self._watches) - now)
                     continue
-            for watch in due:
-                self._look(watch)
+                alone = len(self._watches) == 1
+            for group in _by_workflow(due):
+                self._look(group, alone=alone)
 
-    def _look(self, watch: Watch) -> None:
-        run, failure = watch.run, None
-        try:
-            if not run.latest.finished:
-                run.look()
-        except OrchestraError as error:
-            failure = error
-        watch.pace.age = time.monotonic() - watch.since
-        watch.due = time.monotonic() + watch.pace.after(failure)
+    def _look(self, watches: list[Watch], *, alone: bool) -> None:
+        """Look at runs of one workflow, and tell their onlookers."""
+        runs = list({id(watch.run): watch.run for watch in watches}.values())
+        open_runs = [run for run in runs if not run.latest.finished]
+        looks = _together(open_runs) if len(open_runs) > 1 else {}
+        for run in open_runs:
+            if run.id not in looks:
+                looks[run.id] = _one(run, hold=_hold(watches[0]) if alone else 0.0)
+        for watch in watches:
+            self._tell(watch, looks.get(watch.run.id, Look()), steps=len(open_runs) <= 1)
+
+    def _tell(self, watch: Watch, look: Look, *, steps: bool) -> None:
+        """Note what a look came to, and tell the one who watches."""
+        run, failure = watch.run, look.failure
         run.trouble = None if failure is None else str(failure)
+        watch.pace.age = time.monotonic() - watch.since
+        pause = watch.pace.after(failure)
+        watch.due = time.monotonic() + (0.0 if look.held else pause)
         over = run.latest.finished or (failure is not None and not schedule.passing(failure))
         if over:
             run.remember()
             self._drop(watch)
-        elif failure is None:
+        elif failure is None and steps:
             run.follow_steps()
         try:
             watch.callback(run)
         except Exception:
             log.exception("an onlooker of run %s failed", run.short_id)
             self._drop(watch)
+
+
+def _by_workflow(watches: Iterable[Watch]) -> Iterable[list[Watch]]:
+    groups: dict[tuple[int, str], list[Watch]] = {}
+    for watch in watches:
+        groups.setdefault((id(watch.run.orchestra), watch.run.workflow_id), []).append(watch)
+    return groups.values()
+
+
+def _hold(watch: Watch) -> float:
+    """Return the seconds that a server may hold its answer about the one watched run."""
+    return min(HOLD_SECONDS, schedule.interval(time.monotonic() - watch.since))
+
+
+def _one(run: Run, hold: float) -> Look:
+    try:
+        return Look(held=run.look(hold))
+    except OrchestraError as error:
+        return Look(error)
+
+
+def _together(runs: list[Run]) -> dict[str, Look]:
+    """Refresh runs of one workflow by its history; those that it does not show are looked at one by one."""
+    first = runs[0]
+    try:
+        states = first.orchestra.states(first.workflow_id, limit=max(100, 2 * len(runs)))
+    except OrchestraError as error:
+        # A history that is refused says nothing of the runs themselves.
+        return {run.id: Look(error) for run in runs} if schedule.passing(error) else {}
+    found = {state.id: state for state in states}
+    for run in runs:
+        if run.id in found:
+            run.learn(found[run.id])
+    return {run.id: Look() for run in runs if run.id in found}
 
 
 watcher = Watcher()

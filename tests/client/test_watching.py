@@ -81,6 +81,36 @@ def test_a_hundred_runs_are_one_thread(orchestra: Orchestra, server: Scripted) -
         each.wait(lambda each=each: each.seen[-1] == "completed")  # type: ignore[misc]
 
 
+def test_many_runs_of_one_workflow_are_one_request(orchestra: Orchestra, server: Scripted) -> None:
+    over = threading.Event()
+    server.on(
+        "GET",
+        f"/workflows/{WF}/runs",
+        lambda _: [one(f"r{n}", "completed" if over.is_set() else "running")[0] for n in range(9)],
+    )
+    told = [Onlooker() for _ in range(9)]
+    first = Onlooker()
+    server.on("GET", f"/workflows/{WF}/runs/r0", one("r0", "running"))
+    for n, each in enumerate(told):
+        orchestra.run(f"r{n}", workflow=WF).on_change(each)
+    orchestra.run("r0", workflow=WF).on_change(first)
+    for each in told:
+        each.wait(lambda each=each: each.seen.count("running") >= 3)  # type: ignore[misc]
+    singles = [
+        said
+        for said in server.said
+        if said.path.startswith(f"/workflows/{WF}/runs/") and not said.path.endswith("steps")
+    ]
+    assert len(singles) <= 9  # at most the first looks, before the others were there
+    assert (
+        len([said for said in server.said if said.path.startswith(f"/workflows/{WF}/runs?")])
+        <= max(len(each.seen) for each in told) + 3
+    )
+    over.set()
+    for each in told:
+        each.wait(lambda each=each: each.seen[-1] == "completed")  # type: ignore[misc]
+
+
 def test_passing_faults_keep_the_last_state(orchestra: Orchestra, server: Scripted) -> None:
     server.on("GET", f"/workflows/{WF}/runs/r", one("r", "running"), Reply(503, {"detail": "busy"}), one("r"))
     told, run = Onlooker(), orchestra.run("r", workflow=WF)
