@@ -6,6 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from . import completion
 from .config import forget
 from .magics import OrchestraMagics
 
@@ -20,6 +21,7 @@ def load(shell: InteractiveShell) -> None:
     if _loaded(shell) is not None:
         return
     shell.register_magics(OrchestraMagics)
+    completion.install(shell, _loaded(shell))
     # Before IPython's own: it refuses a `%%` cell without a body, or below a comment, by an error that nbval
     # does not see (https://github.com/ipython/ipython/issues/15312).
     shell.input_transformer_manager.cleanup_transforms.insert(0, tidied)
@@ -37,12 +39,14 @@ def unload(shell: InteractiveShell) -> None:
     manager.registry.pop(OrchestraMagics.__name__, None)
     if magics in shell.configurables:
         shell.configurables.remove(magics)
+    completion.remove(shell)
     transforms = shell.input_transformer_manager.cleanup_transforms
     if tidied in transforms:
         transforms.remove(tidied)
-    watcher = sys.modules.get("orchestra_magic.client.watcher")
+    # Another thread may be in the middle of importing it.
+    watcher = getattr(sys.modules.get("orchestra_magic.client.watcher"), "watcher", None)
     if watcher is not None:
-        watcher.watcher.stop()
+        watcher.stop()
     forget()
 
 
