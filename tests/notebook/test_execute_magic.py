@@ -11,6 +11,7 @@ import pytest
 from scripted import Reply, Scripted
 
 from orchestra_magic import OrchestraError, Run, RunFailed, RunTimeout
+from orchestra_magic.client import reconcile
 
 from .cells import Cells
 from .workflows import EXECUTE, RUN, STATE, WF, run_json, workflow_json
@@ -236,7 +237,8 @@ def test_hiding_a_builtin_is_said(cells: Cells) -> None:
     assert cells["id"] == RUN
 
 
-def test_a_lost_answer_is_never_sent_again(cells: Cells, connected: Scripted) -> None:
+def test_a_lost_answer_is_never_sent_again(cells: Cells, connected: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "PAUSES", (0.0,))
     connected.on("POST", EXECUTE, Reply(502, {"detail": "bad gateway"}))
     connected.on("GET", f"/workflows/{WF}/runs", [])
     error = cells.fail(f"%%orchestra_execute {WF}\nprompt: hi")
