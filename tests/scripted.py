@@ -99,7 +99,11 @@ class Scripted:
             return
         body = json.dumps(reply.data).encode() if reply.body is None else reply.body
         handler.send_response_only(reply.status)
-        for name, value in {"Content-Type": "application/json", "Date": handler.date_time_string(), **reply.headers}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Date": handler.date_time_string(),
+            **reply.headers,
+        }.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()

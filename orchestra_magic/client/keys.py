@@ -111,10 +111,11 @@ def _from_keyring(host: str) -> str | None:
     except ImportError:
         return None
     try:
-        return keyring.get_password(KEYRING_SERVICE, host)
+        found: str | None = keyring.get_password(KEYRING_SERVICE, host)
     except Exception as error:  # noqa: BLE001  (every backend has errors of its own)
         log.debug("no key from the keyring: %s", type(error).__name__)
         return None
+    return found
 
 
 def _no_key(host: str, env_name: str, env_host: str) -> str:

@@ -172,6 +172,7 @@ class Run:
         if self._etag is None or self._etag != self._steps_etag:
             with contextlib.suppress(OrchestraError):  # the next look may have them
                 self.steps()
+        self.recognise()
 
     def refresh(self) -> Run:
         """Ask the server for the state now, and return this run."""
@@ -257,9 +258,15 @@ class Run:
         self.remember()
 
     def remember(self) -> None:
-        """Fetch the steps of a run that is over, so that looking at it later costs nothing."""
+        """Fetch steps and picture of a run that is over, so that looking at it later costs nothing."""
         with contextlib.suppress(OrchestraError):  # the card can do without
             self.steps()
+        self.recognise()
+
+    def recognise(self) -> None:
+        """Have the workflow's name and graph at hand, for the card."""
+        if self.orchestra.known(self.workflow_id) is None:
+            self.orchestra.glance()
 
     def checked(self) -> Run:
         """Return this run, or raise :class:`RunFailed` if it is over and did not go well."""

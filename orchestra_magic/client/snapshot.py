@@ -61,6 +61,8 @@ def _looked(run: Run) -> str:
         if not run.latest.finished:
             run.look(patience=LOOK_SECONDS)
         run.steps(patience=max(0.05, deadline - time.monotonic()))
+        if time.monotonic() < deadline:
+            run.recognise()
     except OrchestraError as error:
         return str(error)
     return ""

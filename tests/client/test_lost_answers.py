@@ -22,7 +22,13 @@ def looks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def past(run_id: str, *, age: float = 0.0, inputs: Any = None, **members: Any) -> dict[str, Any]:
     start = (datetime.now(timezone.utc) - timedelta(seconds=age)).isoformat()
-    return {"id": run_id, "status": "running", "start_time": start, "inputs": INPUTS if inputs is None else inputs, **members}
+    return {
+        "id": run_id,
+        "status": "running",
+        "start_time": start,
+        "inputs": INPUTS if inputs is None else inputs,
+        **members,
+    }
 
 
 LOST = {

@@ -131,7 +131,11 @@ def test_a_run_by_its_id_alone_is_looked_for_in_each_workflow(orchestra: Orchest
 
 
 def test_workflows_by_name(orchestra: Orchestra, server: Scripted) -> None:
-    listed = [{"workflow_id": "a1", "name": "daily"}, {"workflow_id": "a2", "name": "twice"}, {"workflow_id": "a3", "name": "twice"}]
+    listed = [
+        {"workflow_id": "a1", "name": "daily"},
+        {"workflow_id": "a2", "name": "twice"},
+        {"workflow_id": "a3", "name": "twice"},
+    ]
     server.on("GET", "/workflows", listed)
     assert orchestra.resolve("daily") == "a1"
     assert orchestra.resolve("a2") == "a2"
@@ -188,7 +192,9 @@ def test_upload_and_cancel(orchestra: Orchestra, started: Scripted) -> None:
         (Reply(307, headers={"Location": "/api/v1/other"}), OrchestraConnectionError, "nothing was started"),
     ],
 )  # fmt: skip
-def test_what_a_refused_start_says(orchestra: Orchestra, server: Scripted, reply: Reply, kind: type, words: str) -> None:
+def test_what_a_refused_start_says(
+    orchestra: Orchestra, server: Scripted, reply: Reply, kind: type, words: str
+) -> None:
     server.on("POST", f"/workflows/{WF}/execute", reply)
     with pytest.raises(kind, match=words.replace("(", r"\(").replace(")", r"\)")) as caught:
         orchestra.execute(WF)

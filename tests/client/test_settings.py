@@ -65,7 +65,9 @@ def test_without_a_key_the_ways_are_named() -> None:
 def test_the_key_of_the_environment_belongs_to_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORCHESTRA_API_KEY", "sk-hosted")
     assert settings.resolve().key == Key("sk-hosted")
-    with pytest.raises(OrchestraConfigError, match=r"in ORCHESTRA_API_KEY is for orchestra.arcee.ai and goes nowhere else") as caught:
+    with pytest.raises(
+        OrchestraConfigError, match=r"in ORCHESTRA_API_KEY is for orchestra.arcee.ai and goes nowhere else"
+    ) as caught:
         settings.resolve(OTHER)
     assert "sk-hosted" not in str(caught.value)
     monkeypatch.setenv("ORCHESTRA_BASE_URL", OTHER)
@@ -131,5 +133,9 @@ def test_the_embedded_server_is_found_by_its_file() -> None:
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps({"base_url": "http://127.0.0.1:5/api/v1/workflow", "token": "sk-token"}))
     endpoint = settings.resolve("local")
-    assert (endpoint.base_url, endpoint.key, endpoint.embedded) == ("http://127.0.0.1:5/api/v1/workflow", Key("sk-token"), True)
+    assert (endpoint.base_url, endpoint.key, endpoint.embedded) == (
+        "http://127.0.0.1:5/api/v1/workflow",
+        Key("sk-token"),
+        True,
+    )
     assert "sk-token" not in repr(endpoint)
