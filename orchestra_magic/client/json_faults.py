@@ -122,9 +122,9 @@ def _extra(text: str, index: int) -> str:
 def _no_key(text: str, index: int) -> str:
     rest = text[index:]
     if template := _TEMPLATE.match(text, max(index - 1, 0)):
-        return f'{template[0]} must stand in double quotes: write "{template[0]}".'
+        return f'{_short(template[0])} must stand in double quotes: write "{_short(template[0])}".'
     if word := _WORD.match(rest) or _NUMBER.match(rest) or _VARIABLE.match(rest):
-        return f'A key of JSON stands in double quotes: write "{word[0]}".'
+        return f'A key of JSON stands in double quotes: write "{_short(word[0])}".'
     if rest[0] == ",":
         return "There is a comma too many: remove it."
     return f"A key in double quotes is expected before {_shown(rest)}."
@@ -145,25 +145,25 @@ def _no_comma(text: str, index: int, before: str) -> tuple[int, str]:
     if number := re.search(r"(?<![\w.\"])-?[0-9][0-9.]*$", before):
         whole = number[0] + (_NUMBER.match(rest) or _WORD.match(rest) or re.match(r"\.?", rest) or [""])[0]
         if len(before) == index and whole != number[0]:
-            return number.start(), f'{whole[:40]} is no number of JSON: write it as in 12, 0.5 or 1e3, or as "text".'
+            return number.start(), f'{_short(whole)} is no number of JSON: write it as in 12, 0.5 or 1e3, or as "text".'
     return len(before), f"A comma is missing before {_shown(rest)}: add it here."
 
 
 def _no_value(rest: str, before: str) -> str:
     if template := _TEMPLATE.match(rest):
-        return f'{template[0]} must stand in double quotes: write "{template[0]}".'
+        return f'{_short(template[0])} must stand in double quotes: write "{_short(template[0])}".'
     if variable := _VARIABLE.match(rest):
-        return f'A variable stands in double quotes, and keeps its type: write "{variable[0]}".'
+        return f'A variable stands in double quotes, and keeps its type: write "{_short(variable[0])}".'
     word = _WORD.match(rest)
     if word and word[0] in _WORDS:
-        return f"{word[0]} is written {_WORDS[word[0]]} in JSON."
+        return f"{_short(word[0])} is written {_WORDS[word[0]]} in JSON."
     if word and word[0].lower() in {"nan", "inf", "infinity"}:
-        return f'JSON has no {word[0]}: write null, or the text "{word[0]}".'
+        return f'JSON has no {_short(word[0])}: write null, or the text "{_short(word[0])}".'
     if word:
         return f'Text stands in double quotes: write "{_shown(rest, bare=True)}".'
     if (number := _NUMBER.match(rest)) or rest[0] in "+.":
         shown = number[0] if number else rest[0]
-        return f'{shown[:40]} is no number of JSON: write it as in 12, 0.5 or 1e3, or as "text".'
+        return f'{_short(shown)} is no number of JSON: write it as in 12, 0.5 or 1e3, or as "text".'
     if rest[0] == "," and before[-1:] in ("[", ","):
         return "There is a comma too many: remove it."
     if rest[0] in ",}]:" and before[-1:] == ":":
@@ -174,9 +174,12 @@ def _no_value(rest: str, before: str) -> str:
 def _shown(rest: str, *, bare: bool = False) -> str:
     """Give the beginning of what follows, to name it in a sentence."""
     found = re.match(r"[^\s,\]}:]*[^\n\r,\]}:]*", rest)
-    text = (found[0].rstrip() if found else "") or rest[0]
-    text = text if len(text) <= 30 else text[:29] + "…"
+    text = _short((found[0].rstrip() if found else "") or rest[0])
     return text if bare else f"`{text}`"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _open_brackets(text: str, end: int) -> list[int]:

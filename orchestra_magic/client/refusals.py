@@ -81,7 +81,10 @@ def refusal(value: Any, path: str) -> OrchestraInputError:
 def kind_of(value: Any) -> str:
     """Give the type of a value with its article: ``a list``, ``an int``, ``a pandas.Period``."""
     kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    home = kind.__module__
+    if home.startswith(("pandas.", "numpy.")):  # where it is defined changes with the version
+        home = home.partition(".")[0]
+    name = kind.__qualname__ if home == "builtins" else f"{home}.{kind.__qualname__}"
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 

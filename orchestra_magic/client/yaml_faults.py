@@ -20,6 +20,7 @@ from .yaml_refusals import (
     missing_space,
     quoted,
     rest_of_line,
+    shortened,
     template,
 )
 
@@ -33,6 +34,7 @@ _VARIABLE = re.compile(r"\$(?:\{[^}\r\n]*\}?|[^\W\d]\w*(?:\.\w+|\[[^\]\r\n]*\])*
 _PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
 _ITEM = re.compile(r"-(?:\s|$)")
 _NEAR = 2_000
+_LONGEST_KEY = 1_024
 
 
 def explain(body: Body, error: Any, last: Any) -> OrchestraInputError:
@@ -66,7 +68,7 @@ def _diagnosis(body: Body, words: str, index: int, context: int, last: Any) -> t
     if any(known in words for known in ("expected key", "'-' indicator", "<block end>", "<document start>")):
         in_list = "collection" in words
         return _after_value(body, index, last, context - body.bounds(context)[0] if in_list else None)
-    return index, _GENERAL
+    return index, _marker(text, index)
 
 
 def _visible(body: Body, index: int) -> tuple[int, str] | None:
@@ -81,7 +83,7 @@ def _visible(body: Body, index: int) -> tuple[int, str] | None:
             return found.start(1), template(text, found.start(1))
     for found in _VARIABLE.finditer(text, start, end):
         if found.start() < index < found.end() and text[index] in "{[":
-            return found.start(), f'{found[0]} must stand in quotes inside [ ] and {{ }}: write "{found[0]}".'
+            return found.start(), _variable(found[0])
     return None
 
 
@@ -138,7 +140,7 @@ def _in_brackets(text: str, index: int, context: int) -> tuple[int, str]:
     opening = text[context : context + 1]
     closing = {"[": "]", "{": "}"}.get(opening)
     if closing is None:
-        return index, _GENERAL
+        return index, _marker(text, index)
     rest = text[index:].lstrip()
     if not rest:
         return context, f"This {opening} is never closed: add {closing} where it ends."
@@ -154,6 +156,11 @@ def _in_brackets(text: str, index: int, context: int) -> tuple[int, str]:
     if rest[0] == ":":
         return index, 'A comma is missing before this key, or quotes around a text with a colon, as in "a: b".'
     return index, f"A comma is missing before `{rest_of_line(text, index)}`, or {closing} to close the {opening}."
+
+
+def _variable(written: str) -> str:
+    shown = shortened(written)
+    return f'{shown} must stand in quotes inside [ ] and {{ }}: write "{shown}".'
 
 
 def _colon_in_brackets(text: str, index: int, _context: int) -> tuple[int, str]:
@@ -189,6 +196,8 @@ def _second_colon(body: Body, index: int) -> tuple[int, str]:
         if not value.strip(":"):
             return index, "There is one colon too many: remove it."
         return index, f"A colon within text needs quotes: write `{first[1].strip()}: {quoted(value)}`."
+    if len(before) > _LONGEST_KEY:
+        return start, "A key of YAML has 1,024 characters at most: write the body as JSON."
     if not before.strip(" \t-"):
         return index, "The key before the colon is missing: write one."
     above, _ = body.bounds(len(text[:start].rstrip()))
@@ -262,7 +271,7 @@ def _after_value(body: Body, index: int, last: Any, items_at: int | None) -> tup
         return index, f"The text has ended at the quote before this: to have a quote within it, {other}."
     if before[-1] in "]}":
         return index, f"The value has ended at the {before[-1]} before this: quote the whole value if it is text."
-    return index, _GENERAL
+    return index, _marker(text, index)
 
 
 def _misplaced_line(text: str, index: int, start: int, items_at: int | None) -> str:

@@ -52,6 +52,7 @@ def check_error(error: Any, text: str, first_line: int) -> None:
     shown.encode()
     assert not any(word in error.reason for word in JARGON), error.reason
     assert error.reason.endswith("."), error.reason
+    assert len(error.reason) < 400
     if error.line is not None:
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         assert first_line <= error.line < first_line + len(lines)

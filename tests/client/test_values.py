@@ -110,7 +110,7 @@ RECORDS = [
         (np.bool_(True), True),
         (np.str_("q"), "q"),
         (np.datetime64("2024-01-01T00:00:00", "ns"), "2024-01-01T00:00:00.000000000"),
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "s"), None),
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
         (np.array([1.5, 2]), [1.5, 2.0]),
         (np.array([], dtype=float), []),
@@ -369,7 +369,7 @@ ANYTHING = st.recursive(
         st.tuples(inner, inner),
         st.dictionaries(KEYS, inner, max_size=2),
         st.builds(Cell, inner),
-        st.lists(inner, max_size=2).map(pd.Series),
+        st.lists(inner, max_size=2).map(lambda items: pd.Series(items, dtype=object)),
     ),
     max_leaves=6,
 )
