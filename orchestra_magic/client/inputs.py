@@ -103,7 +103,7 @@ def _no_mapping(body: Body, start: int, value: Any, *, as_json: bool) -> Orchest
         remedy = '{"name": [ … ]}' if as_json else "write `name:` on a line above it"
         return body.error(start, f"The body is a list, and inputs have names: {remedy}.")
     if not isinstance(value, str):
-        shown = {None: "null", True: "true", False: "false"}.get(value, "a number")
+        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else "a number"
         return body.error(start, f"The body is just {shown}, and inputs have names: write {example}.")
     if not as_json:
         from .yaml_refusals import text_alone

@@ -23,6 +23,7 @@ from .refusals import MAX_DEPTH, MAX_DIGITS, check_text, child, kind_of, named, 
 
 __all__ = ["MAX_DEPTH", "MAX_DIGITS", "check_inputs", "child", "to_json"]
 
+_ORDINARY = 2**63
 _TOO_LARGE = 10**MAX_DIGITS
 
 
@@ -138,14 +139,26 @@ def _container(value: Any, path: str, above: tuple[Any, ...], owner: Any = None)
         )
     above = (*above, owner)
     if not isinstance(value, Mapping):
-        return [_convert(item, f"{path}[{n}]", above) for n, item in enumerate(value)]
+        return [item if _is_plain(item) else _convert(item, f"{path}[{n}]", above) for n, item in enumerate(value)]
     found: dict[str, Any] = {}
     for key, item in value.items():
         name = text_key(key, path)
         if name in found:
             raise OrchestraInputError(f"{named(path)} has the key {name!r} twice: rename one of them.")
-        found[name] = _convert(item, child(path, name), above)
+        found[name] = item if _is_plain(item) else _convert(item, child(path, name), above)
     return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is sent as it is: most are, and need no path then."""
+    kind = type(value)
+    return (
+        value is None
+        or kind is bool
+        or (kind is str and value.isascii())
+        or (kind is float and math.isfinite(value))
+        or (kind is int and -_ORDINARY < value < _ORDINARY)
+    )
 
 
 def _integer(value: int, path: str) -> int:

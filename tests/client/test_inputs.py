@@ -100,6 +100,8 @@ YAML = [
     ("⟦[a, b]", "The body begins as a list, and inputs have names: write `name: ` before it."),
     ("⟦[1, 2]", 'The body is a list, and inputs have names: {"name": [ … ]}.'),
     ("⟦~", "The body is just null, and inputs have names: write `name: value`."),
+    ("⟦1", "The body is just a number, and inputs have names: write `name: value`."),
+    ("⟦false", "The body is just false, and inputs have names: write `name: value`."),
     ("⟦12", "The body is just a number, and inputs have names: write `name: value`."),
     ("a: b⟦: c", 'A colon within text needs quotes: write `a: "b: c"`.'),
     ("text: He said⟦: hello", 'A colon within text needs quotes: write `text: "He said: hello"`.'),
