@@ -44,7 +44,7 @@ def workflow_answer(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def run_answer(view: View) -> dict[str, Any]:
-    """Return a run."""
+    """Return a run: the documented members, and by which key a client whose answer was lost finds it."""
     row = view.row
     inputs = loads(row["inputs"])
     everything = {**inputs, **loads(row["defaults"]), **view.node_outputs}
@@ -59,6 +59,7 @@ def run_answer(view: View) -> dict[str, Any]:
         "outputs": _outputs(view, selected, everything),
         "all_outputs": everything,
         "inputs": inputs,
+        "idempotency_key": row["key"],
     }
 
 

@@ -52,6 +52,7 @@ _SCHEMAS: dict[str, Any] = {
         outputs=_ANY,
         all_outputs=_OBJECT,
         inputs=_OBJECT,
+        idempotency_key=_MAYBE_TEXT,
     ),
     "Step": _object(
         id=_TEXT,

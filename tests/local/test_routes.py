@@ -10,15 +10,16 @@ from .graphs import code, graph
 
 RUN_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 NAMES = {"hello", "say-hi", "countdown", "group-summary"}
+OURS_IN_A_RUN = ["idempotency_key"]
 
 
 def moment(text, form=RUN_TIME):
     return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
 
 
-def members(answer, documented):
-    """Two answers have the same members, in the same order."""
-    return list(answer) == list(documented)
+def members(answer, documented, ours=()):
+    """Two answers have the same members, in the same order; those of our own come after them."""
+    return list(answer) == [*documented, *ours]
 
 
 def test_list_is_as_documented(local_server):
@@ -46,7 +47,7 @@ def test_execute_and_run_are_as_documented(local_server, sample):
     assert answer["message"] == "Workflow execution started"
     moment(response.headers["Date"], "%a, %d %b %Y %H:%M:%S GMT")
     run = local_server.run("hello", answer["run_id"])
-    assert members(run, sample("run-details.example.json")[0])
+    assert members(run, sample("run-details.example.json")[0], OURS_IN_A_RUN)
     assert run["id"] == answer["run_id"]
     assert run["inputs"] == {"name": "Ada"}
     assert run["all_outputs"] == {"name": "Ada", "greeting": "Hello, Ada!"}
@@ -98,7 +99,7 @@ def test_history_pages_newest_first(local_server, sample):
     ids = [local_server.finish(workflow, {"n": n})["id"] for n in range(5)]
     history = local_server.get(f"/workflows/{workflow}/runs")
     assert [run["id"] for run in history] == ids[::-1]
-    assert members(history[0], sample("run-history.example.json")[0])
+    assert members(history[0], sample("run-history.example.json")[0], OURS_IN_A_RUN)
     page = local_server.get(f"/workflows/{workflow}/runs", params={"limit": 2, "offset": 1})
     assert [run["inputs"]["n"] for run in page] == [3, 2]
     assert local_server.get(f"/workflows/{workflow}/runs", params={"offset": 99}) == []
@@ -250,6 +251,17 @@ def test_an_idempotency_key_is_one_run(local_server):
         path = f"/workflows/{local_server.id_of(workflow)}/execute"
         other = local_server.request("POST", path, json=inputs, headers={"Idempotency-Key": "k-1"})
         assert other.status_code == 422
+
+
+def test_a_run_says_the_key_it_was_started_with(local_server):
+    workflow = local_server.upload(graph({"a": code("1")}, "START a", "a END"), name="keys")
+    run_id = local_server.execute(workflow, **{"Idempotency-Key": "k-4"})
+    assert local_server.run(workflow, run_id, wait=0)["idempotency_key"] == "k-4"
+    assert local_server.run(workflow, run_id)["idempotency_key"] == "k-4"
+    without = local_server.finish(workflow)
+    assert without["idempotency_key"] is None
+    history = local_server.get(f"/workflows/{workflow}/runs")
+    assert [(run["id"], run["idempotency_key"]) for run in history] == [(without["id"], None), (run_id, "k-4")]
 
 
 def test_the_same_key_at_the_same_moment_is_one_run(local_server):
