@@ -59,5 +59,10 @@ def tidied(lines: list[str]) -> list[str]:
     return [lines[first].rstrip("\n") + "\n", *(body if any(line.strip() for line in body) else ["\n"])]
 
 
+# So IPython leaves it out when it asks whether a cell is typed to its end: in a terminal a cell would run at
+# the end of its first line.
+tidied.has_side_effects = True  # type: ignore[attr-defined]
+
+
 def _loaded(shell: InteractiveShell) -> Any:
     return shell.magics_manager.registry.get(OrchestraMagics.__name__)
