@@ -58,7 +58,7 @@ def read_yaml(body: Body) -> tuple[int, Any]:
     try:
         for event in yaml.parse(text, Loader=loader):
             reader.take(event)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # PyYAML in Python lets some of chr() and int() pass
         raise yaml_faults.explain(body, error, reader.last) from None
     reader.check_anchors()
     return reader.start, reader.value

@@ -33,6 +33,8 @@ _TEMPLATE_VALUE = re.compile(r"(?:^|[:,\[{-])[ \t]*(\{\{)", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:\{[^}\r\n]*\}?|[^\W\d]\w*(?:\.\w+|\[[^\]\r\n]*\])*)")
 _PAIR = re.compile(r"[ \t]*(?:- +)*[^\s#'\"\[{][^\r\n]*?:(?:[ \t]|$)")
 _ITEM = re.compile(r"-(?:\s|$)")
+_NO_CHARACTER = re.compile(r"\\U(?!000|0010)[0-9a-fA-F]{8}")
+_DIGITS = {"\\x": "two", "\\u": "four", "\\U": "eight"}
 _NEAR = 2_000
 _LONGEST_KEY = 1_024
 
@@ -41,7 +43,8 @@ def explain(body: Body, error: Any, last: Any) -> OrchestraInputError:
     """Build the error for what PyYAML did not take; ``last`` is the last event before it."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
-        return body.error(0, _GENERAL)
+        escape = _NO_CHARACTER.search(body.text)
+        return body.error(escape.start(), _digits("\\U")) if escape else body.error(0, _GENERAL)
     context = getattr(error, "context_mark", None) or mark
     words = f"{error.context or ''}: {error.problem or ''}"
     index, reason = _diagnosis(body, words, min(mark.index, len(body.text)), context.index, last)
@@ -98,12 +101,13 @@ def _in_quotes(text: str, words: str, index: int, context: int) -> tuple[int, st
         return half
     if "escape character" in words:
         return index, f"{found} is no escape: in double quotes write \\\\ for a backslash, or use single quotes."
-    digits = {"\\x": "two", "\\u": "four", "\\U": "eight"}.get(found)
-    if digits is None:
-        return index, _GENERAL
-    return index, (
-        f"{found} must be followed by {digits} hexadecimal digits of a character: write \\\\ for a backslash, or use "
-        "single quotes."
+    return index, _digits(found) if found in _DIGITS else _marker(text, index)
+
+
+def _digits(escape: str) -> str:
+    return (
+        f"{escape} must be followed by {_DIGITS[escape]} hexadecimal digits of a character: write \\\\ for a "
+        "backslash, or use single quotes."
     )
 
 

@@ -137,6 +137,10 @@ YAML = [
     ("a:\n⟦\tb: 1", "A tab cannot indent YAML: use spaces."),
     ("⟦" + "k" * 2000 + ": 1", "A key of YAML has 1,024 characters at most: write the body as JSON."),
     ("a: !!str ⟦!!int 1", '! at the start begins a tag: quote text that begins with it: "!!int 1".'),
+    (
+        'a: "⟦\\U00a10000"',
+        "\\U must be followed by eight hexadecimal digits of a character: write \\\\ for a backslash, or use single quotes.",
+    ),
     ("a:\n- ⟦\tb", "A tab is no space in YAML: use a space."),
     ("a: |\n⟦\tb", "A tab cannot indent YAML: use spaces."),
     (
