@@ -31,6 +31,8 @@ _PAGE = 500
 # Our own count of recoveries ends a run that keeps killing the server, and says so.
 _ATTEMPTS = 1000
 _OLD_SQLITE = (3, 42)
+# One of the engine's threads looks up this often, mostly at nothing, and a stop waits until it does.
+_LOOKS_UP = 0.1
 
 
 class Places:
@@ -71,6 +73,7 @@ class Engine:
             "executor_id": "local",
             "serializer": DBOSPortableJSONSerializer(),
             "max_executor_threads": _THREADS,
+            "notification_listener_polling_interval_sec": _LOOKS_UP,
             "log_level": "WARNING",
         }
         self._dbos = DBOS(config=config)

@@ -23,9 +23,31 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServ
     running.close()
 
 
+@pytest.fixture(scope="session")
+def _restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    shared = tmp_path_factory.mktemp("shared")
+    one = LocalServer(tmp_path_factory.mktemp("restarted"), ORCHESTRA_CODE_FILES=str(shared))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def restarted(_restarted: LocalServer) -> LocalServer:
+    """A running server that a test may stop or kill, as those before it did: its data has seen something."""
+    return _restarted if _restarted.running() else _restarted.start()
+
+
+@pytest.fixture
+def code_files(restarted: LocalServer, request: pytest.FixtureRequest) -> Path:
+    """Return a folder of this test that the code nodes of ``restarted`` can write to."""
+    folder = Path(restarted.environment["ORCHESTRA_CODE_FILES"]) / request.node.name
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture
 def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., LocalServer]]:
-    """Make servers that a test may kill, stop or configure. Each is stopped afterwards."""
+    """Make servers of a test's own, where an earlier life or other options count. Each is stopped afterwards."""
     made: list[LocalServer] = []
 
     def make(**environment: str) -> LocalServer:

@@ -55,12 +55,21 @@ class LocalServer:
         self.http.headers["Authorization"] = f"Bearer {self.token}"
         return about
 
+    def running(self) -> bool:
+        try:
+            self.read()
+        except OSError:
+            return False
+        return _alive(self.pid)
+
     def stop(self) -> None:
-        self.command("stop")
+        """As ``orchestra-local stop`` does it, without a process of its own."""
+        if self.running():
+            self._end(signal.SIGTERM)
 
     def close(self) -> None:
         """Stop it, and see that nothing went wrong in it unseen."""
-        self.command("stop")
+        self.stop()
         log = self.home / "local" / "server.log"
         crash = self.home / "local" / "crash.log"
         assert "Traceback" not in (crash.read_text() if crash.exists() else "")
@@ -70,8 +79,11 @@ class LocalServer:
 
     def kill(self) -> None:
         """As a power cut does it, for the process alone."""
-        os.kill(self.pid, signal.SIGKILL)
-        while Path(f"/proc/{self.pid}").exists() and "Z" not in _state(self.pid):
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+        while _alive(self.pid):
             time.sleep(0.005)
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -114,8 +126,9 @@ class LocalServer:
         return run
 
 
-def _state(pid: int) -> str:
+def _alive(pid: int) -> bool:
+    """Tell whether ``pid`` is a server of ours; what has ended has no command line."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return b"orchestra_magic.local" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return "Z"
+        return False

@@ -20,15 +20,15 @@ def slow(folder, *names):
     return graph(nodes, *edges, selectedOutput=names[-1], input_data={"n": "integer"})
 
 
-def test_accepted_runs_survive_being_killed(make_server, tmp_path):
-    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
-    workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
+def test_accepted_runs_survive_being_killed(restarted, code_files):
+    server = restarted
+    workflow = server.upload(slow(code_files, "a", "b", "c"), name="killed")
     choose = random.Random(4)
     runs = {}
     recorded = {}
-    for n in range(24):
+    for n in range(18):
         runs[n] = server.execute(workflow, {"n": n})
-        if n % 8 == 7:
+        if n % 6 == 5:
             time.sleep(choose.uniform(0.2, 0.9))
             for run_id in runs.values():
                 for step in server.steps(workflow, run_id):
@@ -42,15 +42,15 @@ def test_accepted_runs_survive_being_killed(make_server, tmp_path):
     assert len(recorded) > 10
     after = {step["id"]: step for run_id in runs.values() for step in server.steps(workflow, run_id)}
     assert recorded == {name: after[name] for name in recorded}
-    lines = (tmp_path / "done").read_text().splitlines()
+    lines = (code_files / "done").read_text().splitlines()
     assert set(lines) == {f"{n} {name}" for n in runs for name in "abc"}
     history = server.get(f"/workflows/{workflow}/runs")
     assert [run["id"] for run in history] == [runs[n] for n in sorted(runs, reverse=True)]
 
 
-def test_a_finished_step_is_not_done_again(make_server, tmp_path):
-    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
-    workflow = server.upload(slow(tmp_path, "a", "b", "c"), name="slow")
+def test_a_finished_step_is_not_done_again(restarted, code_files):
+    server = restarted
+    workflow = server.upload(slow(code_files, "a", "b", "c"), name="once")
     run_id = server.execute(workflow, {"n": 7})
     path = f"/workflows/{workflow}/runs/{run_id}"
     tag = None
@@ -64,13 +64,13 @@ def test_a_finished_step_is_not_done_again(make_server, tmp_path):
     assert server.run(workflow, run_id)["status"] == "completed"
     steps = server.steps(workflow, run_id)
     assert steps[0] == before
-    assert (tmp_path / "done").read_text().splitlines().count("7 a") == 1
+    assert (code_files / "done").read_text().splitlines().count("7 a") == 1
     assert [step["node_id"] for step in steps] == ["a", "b", "c"]
 
 
-def test_a_run_goes_on_after_an_orderly_stop(make_server, tmp_path):
-    server = make_server(ORCHESTRA_CODE_FILES=str(tmp_path)).start()
-    workflow = server.upload(slow(tmp_path, "a", "b"), name="slow")
+def test_a_run_goes_on_after_an_orderly_stop(restarted, code_files):
+    server = restarted
+    workflow = server.upload(slow(code_files, "a", "b"), name="stopped")
     run_id = server.execute(workflow, {"n": 1}, **{"Idempotency-Key": "once"})
     server.stop()
     server.start()
@@ -78,8 +78,8 @@ def test_a_run_goes_on_after_an_orderly_stop(make_server, tmp_path):
     assert server.run(workflow, run_id)["outputs"] == 1
 
 
-def test_what_has_ended_stays_as_it_was(make_server):
-    server = make_server().start()
+def test_what_has_ended_stays_as_it_was(restarted):
+    server = restarted
     run = server.finish("hello", {"name": "Ada"})
     steps = server.steps("hello", run["id"])
     tag = server.request("GET", f"/workflows/{server.id_of('hello')}/runs/{run['id']}").headers["ETag"]

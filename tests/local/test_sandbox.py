@@ -190,9 +190,9 @@ def test_a_daemon_is_found_after_a_timeout(tmp_path, monkeypatch):
 
 
 @linux
-def test_nothing_survives_a_server_that_is_killed(make_server):
-    server = make_server().start()
-    server.execute("countdown", {"seconds": 60})
+def test_nothing_survives_a_server_that_is_killed(restarted):
+    server = restarted
+    server.execute("countdown", {"seconds": 20})
 
     def family(pid):
         children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
