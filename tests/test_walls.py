@@ -82,7 +82,7 @@ LOAD = """
 import sys
 before = set(sys.modules)
 {action}
-print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}}))
+print(*sorted(set(sys.modules) - before))
 """
 
 
@@ -98,8 +98,11 @@ def test_the_start_is_light(action: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOAD.format(action=action)], capture_output=True, text=True, check=True
     )
-    loaded = set(done.stdout.split())
+    modules = set(done.stdout.split())
+    loaded = {name.split(".")[0] for name in modules}
     assert "orchestra_magic" in loaded
+    late = ("orchestra_magic.views", "orchestra_magic.client.orchestra", "orchestra_magic.notebook.completion")
+    assert not [name for name in modules if name.startswith(late)]
     assert not loaded & {
         "requests",
         "urllib3",

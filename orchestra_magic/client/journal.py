@@ -1,17 +1,23 @@
 """Every run that was started from this computer, so that none is lost with a kernel.
 
-One JSON line per event, appended and fsynced: ``intended`` before the POST, ``started`` after. It holds ids,
-the workflow, the address, the time and a digest of the inputs under a random key of this computer; never
-the inputs, never an API key. A disk that is full or read-only is a warning and never a failed run.
+One JSON line per event, appended: ``intended`` before the POST, ``started`` after. It holds ids, the workflow,
+the address, the time and a digest of the inputs under a random key of this computer; never the inputs, never
+an API key. A disk that is full or read-only is a warning and never a failed run.
+
+A line is with the system before the next thing is done, which is what a killed kernel asks for. That it is on
+the disk, which is what a power cut asks for, is seen to at once and beside the POST, by :class:`_Syncer`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import hmac
 import json
 import os
 import secrets
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,9 +49,9 @@ class Entry:
         return self.run_id is None
 
 
-def intended(key: str, *, base_url: str, workflow_id: str, inputs: Mapping[str, Any]) -> None:
-    """Note that a start is about to be sent. ``key`` is its idempotency key."""
-    said = {"base_url": base_url, "workflow_id": workflow_id, "digest": digest(inputs)}
+def intended(key: str, *, base_url: str, workflow_id: str, digest: str) -> None:
+    """Note that a start is about to be sent: ``key`` is its idempotency key, ``digest`` that of its inputs."""
+    said = {"base_url": base_url, "workflow_id": workflow_id, "digest": digest}
     _append({"event": "intended", "key": key, **said})
 
 
@@ -94,16 +100,16 @@ def workflow_of(run_id: str, base_url: str) -> str | None:
 def digest(inputs: Mapping[str, Any]) -> str:
     """Return what tells equal inputs apart from others without saying anything of them."""
     canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hmac.new(_secret(), canonical.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(_secret(paths.home() / "journal.key"), canonical.encode(), hashlib.sha256).hexdigest()
 
 
 def _file() -> Path:
     return paths.home() / "journal.jsonl"
 
 
-def _secret() -> bytes:
+@functools.lru_cache(maxsize=8)
+def _secret(place: Path) -> bytes:
     """Return this computer's random key, made at first use."""
-    place = paths.home() / "journal.key"
     try:
         return place.read_bytes()
     except OSError:
@@ -129,18 +135,63 @@ def _secret() -> bytes:
 def _append(event: dict[str, Any]) -> None:
     event = {"v": 1, "time": datetime.now(timezone.utc).isoformat(), **event}
     line = json.dumps(event, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    place = _file()
     try:
-        paths.private_folder(_file().parent)
-        handle = os.open(_file(), os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+        handle = _opened(place)
         with os.fdopen(handle, "r+b", buffering=0) as file:  # one write with O_APPEND: kernels do not tear lines
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     line = b"\n" + line  # a line torn by a crash must not swallow this one
             file.write(line)
-            os.fsync(handle)
+        _syncer.see_to(place)
     except OSError as error:
         _warn(error)
+
+
+def _opened(place: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(place, flags, 0o600)
+    except FileNotFoundError:
+        paths.private_folder(place.parent)
+        return os.open(place, flags, 0o600)
+
+
+class _Syncer:
+    """Brings what was written to the disk, in a thread that lives while there is something to bring.
+
+    The thread is no daemon: an interpreter that ends waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: set[Path] = set()
+        self._thread: threading.Thread | None = None
+
+    def see_to(self, place: Path) -> None:
+        with self._lock:
+            self._waiting.add(place)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="orchestra-journal")
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                place = self._waiting.pop()
+            with contextlib.suppress(OSError):  # it was written; a disk that fails now fails everything
+                handle = os.open(place, os.O_RDWR)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+
+
+_syncer = _Syncer()
 
 
 def _lines() -> Iterator[dict[str, Any]]:

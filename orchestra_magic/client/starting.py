@@ -28,23 +28,24 @@ class Starter:
 
     def start(self, workflow_id: str, inputs: Mapping[str, Any], *, reuse: bool) -> Run:
         """Start a run, or with ``reuse`` take an earlier one with the same inputs where there is one."""
-        alike = (workflow_id, journal.digest(inputs))
+        digest = journal.digest(inputs)
+        alike = (workflow_id, digest)
         if reuse and (earlier := self._earlier(*alike)):
             return earlier
         twin = self._session.get(alike)
-        run = self._sent(workflow_id, inputs, str(uuid.uuid4()))
+        run = self._sent(workflow_id, inputs, digest)
         if twin is not None and not run.note:
             run.note = f"Run {twin[:8]} of this session had the same inputs; --reuse would have taken it."
         self._session[alike] = run.id
         return run
 
-    def _sent(self, workflow_id: str, inputs: Mapping[str, Any], key: str) -> Run:
+    def _sent(self, workflow_id: str, inputs: Mapping[str, Any], digest: str) -> Run:
         """Send one start, and journal what became of it."""
         from . import transport  # requests is loaded when something is sent
 
-        orchestra = self._orchestra
+        orchestra, key = self._orchestra, str(uuid.uuid4())
         endpoint = orchestra.endpoint()
-        journal.intended(key, base_url=orchestra.base_url, workflow_id=workflow_id, inputs=inputs)
+        journal.intended(key, base_url=orchestra.base_url, workflow_id=workflow_id, digest=digest)
         sent_at = datetime.now(timezone.utc)
         try:
             answer = transport.send(api.execute(workflow_id, inputs, idempotency_key=key), endpoint)

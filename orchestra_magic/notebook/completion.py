@@ -1,7 +1,6 @@
 """Tab completion for the magics: workflows, options, files, runs, inputs and variables.
 
-IPython from 8.6 asks a matcher, on the line and in the body; before that it asks a hook, on the line alone.
-Either never raises, and waits a second at most for a server that is slow.
+It never raises, and waits a second at most for a server that is slow.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core import completer
-
 from ..client import journal, settings
 from ..client.run import Run
 from ..client.workflow import Workflow
@@ -33,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("orchestra_magic")
 
-NAME = "orchestra_magic"
-LINES = re.compile(r".*?\borchestra_\w+\s")
 MOST = 500
 RUNS = 10
 _PLAIN_WORD = re.compile(r"[\w@.:/+~-]+")
@@ -51,51 +46,6 @@ class Found:
     typed: str = ""
     texts: Sequence[str] = ()
     kind: str = ""
-
-
-def install(shell: InteractiveShell, magics: OrchestraMagics) -> None:
-    """Have the shell ask for completions of the magics."""
-    ask = Completion(shell, magics)
-    if hasattr(completer, "context_matcher"):
-        shell.Completer.custom_matchers.append(_matcher(ask))
-    else:
-        shell.set_hook("complete_command", _hook(ask), re_key=LINES)  # type: ignore[no-untyped-call]
-
-
-def remove(shell: InteractiveShell) -> None:
-    """Take out what :func:`install` put in."""
-    matchers = getattr(shell.Completer, "custom_matchers", None)
-    if matchers is not None:
-        matchers[:] = [each for each in matchers if getattr(each, "matcher_identifier", "") != NAME]
-    hooks = shell.strdispatchers.get("complete_command")
-    if hooks is not None:
-        hooks.regexs.pop(LINES, None)
-
-
-def _matcher(ask: Completion) -> Callable[..., Any]:
-    def matcher(context: completer.CompletionContext) -> dict[str, Any]:
-        found = ask(context.full_text, context.cursor_line, context.cursor_position)
-        # Where nothing is known what was typed stays: names of Python, which IPython offers else, are no help.
-        texts = found.texts or ([found.typed] if found.typed else [])
-        return {
-            "completions": [completer.SimpleCompletion(text, type=found.kind) for text in texts],
-            "matched_fragment": found.typed,
-            "suppress": True,
-            "ordered": True,
-        }
-
-    described: Callable[..., Any] = completer.context_matcher(identifier=NAME, priority=100)(matcher)
-    return described
-
-
-def _hook(ask: Completion) -> Callable[..., Any]:
-    def hook(_: InteractiveShell, event: Any) -> list[str]:
-        found = ask(event.text_until_cursor, 0, len(event.text_until_cursor))
-        # This completer replaces its own idea of a word, which is the end of ours.
-        start = len(found.typed) - len(event.symbol)
-        return [text[start:] for text in found.texts if start >= 0 and text.startswith(found.typed)]
-
-    return hook
 
 
 class Completion:

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import completion
+from . import tab
 from .config import forget
 from .magics import OrchestraMagics
 
@@ -21,7 +21,7 @@ def load(shell: InteractiveShell) -> None:
     if _loaded(shell) is not None:
         return
     shell.register_magics(OrchestraMagics)
-    completion.install(shell, _loaded(shell))
+    tab.install(shell, _loaded(shell))
     # Before IPython's own: it refuses a `%%` cell without a body, or below a comment, by an error that nbval
     # does not see (https://github.com/ipython/ipython/issues/15312).
     shell.input_transformer_manager.cleanup_transforms.insert(0, tidied)
@@ -39,7 +39,7 @@ def unload(shell: InteractiveShell) -> None:
     manager.registry.pop(OrchestraMagics.__name__, None)
     if magics in shell.configurables:
         shell.configurables.remove(magics)
-    completion.remove(shell)
+    tab.remove(shell)
     transforms = shell.input_transformer_manager.cleanup_transforms
     if tidied in transforms:
         transforms.remove(tidied)

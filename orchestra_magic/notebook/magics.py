@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, magics_class
 
-from ..client.orchestra import Orchestra
-from ..client.preview import Preview
-from ..client.run import Run
 from ..errors import OrchestraUsageError
-from . import body, namespace, start
+from . import namespace
 from .config import OrchestraConfig
 from .options import RUN, STARTING, WORKFLOW, cell_options, line_options, option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from ..client.orchestra import Orchestra
+    from ..client.preview import Preview
+    from ..client.run import Run
 
 
 @magics_class
@@ -27,8 +29,14 @@ class OrchestraMagics(OrchestraConfig, Magics):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.orchestra = Orchestra()
         self.last: Run | None = None
+
+    @cached_property
+    def orchestra(self) -> Orchestra:
+        """The client of this session."""
+        from ..client.orchestra import Orchestra  # to load the extension is to load none of this
+
+        return Orchestra()
 
     @cell_options(WORKFLOW, *STARTING)
     def orchestra_execute(self, options: Namespace, cell: str | None) -> Run | Preview:
@@ -45,6 +53,8 @@ class OrchestraMagics(OrchestraConfig, Magics):
             %%orchestra_execute group-summary --wait -o run
             {"table": "$penguins", "group_by": "species", "value": "body_mass_g"}
         """
+        from . import body, start
+
         start.names_checked(options)
         inputs = body.inputs(options, cell, self.shell.user_ns)
         if options.dry_run:
@@ -57,6 +67,8 @@ class OrchestraMagics(OrchestraConfig, Magics):
     @line_options(WORKFLOW, *STARTING)
     def orchestra_form(self, options: Namespace) -> Any:
         """Show the inputs of a workflow as a form with a Run button, and return the form."""
+        from . import start
+
         start.names_checked(options)
         return self.orchestra.form(self._named(options), run_id=options.run_id, out=options.out)
 
@@ -130,6 +142,8 @@ class OrchestraMagics(OrchestraConfig, Magics):
 
     def _run(self, options: Namespace) -> Run:
         """Return the run that a line names: by id, by a variable, or the last one of this session."""
+        from ..client.run import Run
+
         if options.run is None:
             if self.last is None:
                 raise OrchestraUsageError("No run was started in this session. Give the id of one.")

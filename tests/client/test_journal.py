@@ -17,7 +17,7 @@ SECRET_INPUTS = {"password": "hunter2", "n": 1}
 
 
 def start(key: str, run_id: str | None = None) -> None:
-    journal.intended(key, base_url="local", workflow_id="wf", inputs=SECRET_INPUTS)
+    journal.intended(key, base_url="local", workflow_id="wf", digest=journal.digest(SECRET_INPUTS))
     if run_id:
         journal.started(key, run_id)
 
@@ -72,7 +72,7 @@ import sys
 from orchestra_magic.client import journal
 for n in range(50):
     key = f"{sys.argv[1]}-{n}"
-    journal.intended(key, base_url="local", workflow_id="wf", inputs={"n": n})
+    journal.intended(key, base_url="local", workflow_id="wf", digest=journal.digest({"n": n}))
     journal.started(key, f"run-{key}")
 """
 

@@ -71,6 +71,7 @@ def tab(cells: Cells, connected: Scripted) -> Callable[[str], list[str]]:
         ("%%orchestra_execute --run-id x da|", ["%%orchestra_execute --run-id x daily-etl"]),
         ("%%orchestra_execute da| --wait\nprompt: hi", ["%%orchestra_execute daily-etl --wait"]),
         ("\n%%orchestra_execute da|", ["%%orchestra_execute daily-etl"]),
+        ("# every day\n%%orchestra_execute da|", ["%%orchestra_execute daily-etl"]),
         ("%orchestra_workflow da|", ["%orchestra_workflow daily-etl"]),
         ("x = 1\nrun = %orchestra_execute da|", ["run = %orchestra_execute daily-etl"]),
         ("if x:\n    %orchestra_form da|", ["    %orchestra_form daily-etl"]),
@@ -162,9 +163,9 @@ def test_files(tab: Callable[[str], list[str]], tmp_path: Path, monkeypatch: pyt
 
 def test_runs_of_this_computer_newest_first(tab: Callable[[str], list[str]], connected: Scripted) -> None:
     for number in range(12):
-        journal.intended(f"k{number}", base_url=connected.base_url, workflow_id=WF, inputs={})
+        journal.intended(f"k{number}", base_url=connected.base_url, workflow_id=WF, digest="")
         journal.started(f"k{number}", f"run-{number:02}")
-    journal.intended("elsewhere", base_url="https://elsewhere.example", workflow_id=WF, inputs={})
+    journal.intended("elsewhere", base_url="https://elsewhere.example", workflow_id=WF, digest="")
     journal.started("elsewhere", "run-99")
     for magic in ("run", "steps", "cancel"):
         offered = [line.split()[-1] for line in tab(f"%orchestra_{magic} ru|")]
