@@ -67,10 +67,11 @@ def line_options(*options: Decorator) -> Decorator:
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def magic(self: Any, line: str) -> Any:
-            parsed = parse(magic, line, self.shell)
+            parsed = parse(described, line, self.shell)
             return None if parsed is None else method(self, parsed)
 
-        return _described(line_magic(magic), options)
+        described = _described(line_magic(magic), options)
+        return described
 
     return decorate
 
@@ -81,10 +82,11 @@ def cell_options(*options: Decorator) -> Decorator:
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def magic(self: Any, line: str, cell: str | None = None) -> Any:
-            parsed = parse(magic, line, self.shell)
+            parsed = parse(described, line, self.shell)
             return None if parsed is None else method(self, parsed, cell)
 
-        return _described(line_cell_magic(magic), options)
+        described = _described(line_cell_magic(magic), options)
+        return described
 
     return decorate
 
