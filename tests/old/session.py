@@ -1,0 +1,47 @@
+"""What a person does in a session, run by the oldest supported IPython; says what came of it as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from typing import Any
+
+import IPython
+import ipywidgets
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+shell.run_line_magic("colors", "NoColor")
+before = {kind: set(names) for kind, names in shell.magics_manager.magics.items()}
+said: dict[str, Any] = {"versions": [IPython.__version__, ipywidgets.__version__]}
+
+
+def cell(code: str) -> str:
+    """Run a cell and return what it printed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        shell.run_cell(code)
+    return out.getvalue()
+
+
+shell.run_cell("%load_ext orchestra_magic")
+said["yaml"] = cell("%%orchestra_execute hello --wait -o run\nname: Ada")
+said["bound"] = [shell.user_ns["run_id"] == shell.user_ns["run"].id, shell.user_ns["run"].outputs]
+said["bodiless"] = cell("%%orchestra_execute hello --wait")
+said["option"] = cell("%%orchestra_execute hello --wiat\nname: Ada")
+said["body"] = cell("%%orchestra_execute hello\nname:Ada")
+said["steps"] = cell("%orchestra_steps")
+said["completed"] = shell.complete(None, "%orchestra_execute hel")[1]
+
+from orchestra_magic import Orchestra  # noqa: E402
+from orchestra_magic.notebook.form import Form  # noqa: E402
+
+orchestra = Orchestra()
+form = Form(orchestra, orchestra.workflow("hello"), shell)
+form.set(name="Eve").submit()
+said["form"] = [form.run.wait().outputs, shell.user_ns["run_id"] == form.run.id, sorted(form._repr_mimebundle_())]
+
+shell.run_cell("%unload_ext orchestra_magic")
+said["left"] = sorted(name for kind, names in shell.magics_manager.magics.items() for name in set(names) - before[kind])
+print(json.dumps(said))
