@@ -71,7 +71,7 @@ def pictures(tmp_path: Path) -> Callable[[OpenNotebook, str], None]:
 
     def keep(notebook: OpenNotebook, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        notebook.page.set_viewport_size({"width": 1100, "height": 1800})  # front ends scroll inside the page
+        notebook.page.set_viewport_size({"width": 1100, "height": 1400})  # front ends scroll inside the page
         notebook.page.mouse.move(0, 0)
         notebook.page.screenshot(path=folder / f"{name}-{notebook.front_end}.png")
         notebook.page.set_viewport_size(SIZE)
