@@ -89,7 +89,10 @@ def kind_of(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, (int, float, tuple, date, Enum, type(None))) else "…"
+    try:
+        text = repr(value) if isinstance(value, (int, float, tuple, date, Enum, type(None))) else "…"
+    except Exception:  # noqa: BLE001  (an integer may be too long to show, and a tuple may hold anything)
+        return "…"
     return text if len(text) <= 40 else text[:39] + "…"
 
 

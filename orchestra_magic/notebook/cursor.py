@@ -92,7 +92,8 @@ class Variable:
 def place(cell: str, row: int, column: int) -> Word | Inside | None:
     """Return where the cursor stands, None where that is no affair of ours. ``row`` counts from 0."""
     lines = cell.split("\n")
-    first = next((number for number, line in enumerate(lines) if line.strip()), row)
+    told = (number for number, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#"))
+    first = next(told, row)
     line, rest = lines[row][:column], lines[row][column:]
     head = _MAGIC.match(lines[first] + " ")
     if head and head[1] == "%%" and row > first:

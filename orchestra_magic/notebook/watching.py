@@ -7,6 +7,8 @@ after a reload.
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..client.snapshot import snapshot
-from ..views import card
+from ..views import card, table
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -76,7 +78,7 @@ def progress(shell: InteractiveShell, run: Run, stream: TextIO | None = None) ->
         yield
         return
     out = sys.stderr if stream is None else stream
-    say, end = _rewritten(out) if out.isatty() else _listed(out)
+    say, end = _rewritten(out) if out.isatty() and os.environ.get("TERM") != "dumb" else _listed(out)
     say(run)
     lock, waiting = threading.Lock(), [True]
 
@@ -99,7 +101,10 @@ def _rewritten(out: TextIO) -> tuple[Callable[[Run], None], Callable[[], None]]:
     """Write one line over and over; it is gone in the end."""
 
     def say(run: Run) -> None:
-        out.write(f"\r\x1b[2K{card.headline(snapshot(run, look=False))}")
+        text = card.headline(snapshot(run, look=False))
+        while table.width(text) >= shutil.get_terminal_size().columns:  # what is wrapped cannot be taken back
+            text = text[:-1]
+        out.write(f"\r\x1b[2K{text}")
         out.flush()
 
     def end() -> None:

@@ -41,7 +41,7 @@ def text(seen: Snapshot) -> str:
 
 def headline(seen: Snapshot) -> str:
     """Return the card's first line: status, workflow, short id, time."""
-    return " · ".join([mark(seen.state.status), *(clean(part) for part in _headline(seen))])
+    return " · ".join([mark(seen.state.status), *(line(part) for part in _headline(seen))])
 
 
 def html(seen: Snapshot) -> str:

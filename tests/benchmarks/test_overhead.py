@@ -44,7 +44,7 @@ GOAL = 1.3
 MAGIC, HAND, KEPT = "%%orchestra_execute", "requests.Session().post", "the same, noted in a file, fsynced twice"
 WHOLE, DIGEST, DISPLAY = "whole", "digest", "display"
 LINE_PART, BODY_PART = "parse the line", "parse the body, put variables in"
-INTENDED, SEND, STARTED = "journal: intended, fsynced", "send", "journal: started, fsynced"
+INTENDED, SEND, STARTED = "journal: intended", "send", "journal: started"
 
 
 @pytest.fixture
@@ -208,7 +208,9 @@ def alone(server: LocalServer, shell: InteractiveShell) -> dict[str, list[float]
         return body.inputs(parsed, CELL, shell.user_ns)
 
     def intended() -> None:
-        journal.intended(str(uuid.uuid4()), base_url=endpoint.base_url, workflow_id=workflow_id, inputs=INPUTS)
+        journal.intended(
+            str(uuid.uuid4()), base_url=endpoint.base_url, workflow_id=workflow_id, digest=journal.digest(INPUTS)
+        )
 
     def card() -> Any:
         return shell.display_formatter.format(run)[0]
