@@ -202,6 +202,10 @@ INEXACT = "that no JSON number holds exactly: send str(x) to keep every digit, o
             "`inputs.k` has the key None (a NoneType); the keys of JSON are text: write it as 'None' or rename it.",
         ),
         (
+            {10**5000: 1},
+            "`inputs.k` has the key … (an int); the keys of JSON are text: write it as '…' or rename it.",
+        ),
+        (
             pd.DataFrame({0: [1]}),
             "`inputs.k` has the key 0 (an int); the keys of JSON are text: write it as '0' or rename it.",
         ),
