@@ -5,7 +5,7 @@ the address, the time and a digest of the inputs under a random key of this comp
 an API key. A disk that is full or read-only is a warning and never a failed run.
 
 A line is with the system before the next thing is done, which is what a killed kernel asks for. That it is on
-the disk, which is what a power cut asks for, is seen to at once and beside the POST, by :class:`_Syncer`.
+the disk, which is what a power cut asks for, is seen to within moments and beside the POST (:class:`_Syncer`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from typing import Any
 
 from .. import paths
 from .records import moment
+
+
+GATHER_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,9 @@ def _opened(place: Path) -> int:
 class _Syncer:
     """Brings what was written to the disk, in a thread that lives while there is something to bring.
 
-    The thread is no daemon: an interpreter that ends waits for it.
+    It gathers for a moment first, so that the two lines of a start are one fsync, and none of it competes for
+    the disk with an embedded server that is accepting the run. The thread is no daemon: an interpreter that
+    ends waits for it.
     """
 
     def __init__(self) -> None:
@@ -182,6 +188,8 @@ class _Syncer:
                 if not self._waiting:
                     self._thread = None
                     return
+            time.sleep(GATHER_SECONDS)
+            with self._lock:
                 place = self._waiting.pop()
             with contextlib.suppress(OSError):  # it was written; a disk that fails now fails everything
                 handle = os.open(place, os.O_RDWR)
