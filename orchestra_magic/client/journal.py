@@ -29,7 +29,6 @@ from typing import Any
 from .. import paths
 from .records import moment
 
-
 GATHER_SECONDS = 0.02
 
 
