@@ -55,9 +55,9 @@ def check_error(error: Any, text: str, first_line: int) -> None:
     assert error.reason.endswith("."), error.reason
     assert len(error.reason) < 400
     if error.line is not None:
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
         assert first_line <= error.line < first_line + len(lines)
-        line = lines[error.line - first_line].removeprefix("\ufeff")
+        line = lines[error.line - first_line]
         assert 1 <= error.column <= len(line) + 1
         assert shown.count("\n") == 2
 
