@@ -16,13 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .answers import diagram_answer, run_answer, step_answer, workflow_answer
+from .database import DataError
 from .graph import Fault, GraphError, read_graph
+from .json_http import JSON, read_body
+from .knowledge.routes import KnowledgeRoutes
 from .openapi import describe
 from .security import Guard
 from .store import KeyReusedError
-from .values import dumps, loads, plain
+from .values import dumps, plain
 
 if TYPE_CHECKING:
+    from .knowledge.bases import Bases
     from .runs import Runs, View
     from .store import Store
 
@@ -34,18 +38,8 @@ _log = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class JSON(Response):
-    """A JSON answer. The schemas of examples and large tables make it worth writing compactly."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Return the document."""
-        return dumps(content).encode()
-
-
 class Routes:
-    """Answers every route from ``store`` and ``runs``.
+    """Answers every route.
 
     Parameters
     ----------
@@ -53,13 +47,16 @@ class Routes:
         The workflows.
     runs : Runs
         The runs.
+    bases : Bases
+        The knowledge bases.
     status : Callable[[], Mapping[str, Any]]
         Says what ``GET /status`` shows.
     """
 
-    def __init__(self, store: Store, runs: Runs, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, store: Store, runs: Runs, bases: Bases, status: Callable[[], Mapping[str, Any]]) -> None:
         self._store = store
         self._runs = runs
+        self._knowledge = KnowledgeRoutes(bases)
         self._status = status
 
     def table(self) -> list[Route]:
@@ -77,6 +74,7 @@ class Routes:
             ("GET", run, self.get_run),
             ("GET", f"{run}/steps", self.steps),
             ("POST", f"{run}/cancel", self.cancel),
+            *self._knowledge.rows(),
         ]
         routes = [Route(BASE + path, endpoint, methods=[method]) for method, path, endpoint in rows]
         return [
@@ -93,7 +91,7 @@ class Routes:
 
     async def prune(self, request: Request) -> Response:
         """Delete finished runs: those older than ``days``, and all but the newest ``keep`` of each workflow."""
-        asked = await _body(request)
+        asked = await read_body(request)
         days, keep = (asked.get("days"), asked.get("keep")) if isinstance(asked, dict) else (None, None)
         numbers = [value for value in (days, keep) if value is not None]
         if not numbers or not all(isinstance(value, int | float) and value >= 0 for value in numbers):
@@ -116,14 +114,14 @@ class Routes:
 
     async def upload(self, request: Request) -> Response:
         """Store a graph, bare or as ``{"name", "graph", "trusted"}``. A name that is there gets a new version."""
-        name, graph, trusted = _read_upload(await _body(request))
+        name, graph, trusted = _read_upload(await read_body(request))
         known = await self._store.id_of_name(name)
         return await self._save(known or str(uuid.uuid4()), name, graph, trusted=trusted)
 
     async def update(self, request: Request) -> Response:
         """Store a new version of a workflow. Runs under way keep theirs."""
         row = await self._workflow(request)
-        name, graph, trusted = _read_upload(await _body(request), row["name"])
+        name, graph, trusted = _read_upload(await read_body(request), row["name"])
         return await self._save(row["workflow_id"], name, graph, trusted=trusted)
 
     async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool) -> Response:
@@ -144,7 +142,7 @@ class Routes:
     async def execute(self, request: Request) -> Response:
         """Start a run."""
         row = await self._workflow(request)
-        inputs = await _body(request)
+        inputs = await read_body(request)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
         try:
@@ -213,6 +211,7 @@ def build(routes: Routes, token: str, used: Callable[[], None]) -> Guard:
         exception_handlers={
             HTTPException: _http_error,
             GraphError: _graph_error,
+            DataError: _data_error,
             sqlite3.OperationalError: _disk_error,
             Exception: _fault,
         },
@@ -229,6 +228,11 @@ async def _graph_error(_request: Request, error: Any) -> Response:
     return JSON({"detail": [vars(fault) for fault in error.faults]}, 400)
 
 
+async def _data_error(_request: Request, error: Exception) -> Response:
+    _log.error("data that cannot be used: %s", error)
+    return JSON({"detail": str(error)}, 500)
+
+
 async def _disk_error(_request: Request, error: Exception) -> Response:
     _log.error("the disk refused: %s", error)
     detail = f"the server could not write to its disk ({error}); nothing was started"
@@ -238,13 +242,6 @@ async def _disk_error(_request: Request, error: Exception) -> Response:
 async def _fault(_request: Request, error: Exception) -> Response:
     _log.error("a fault of the server", exc_info=error)
     return JSON({"detail": f"a fault of the server, see its log: {type(error).__name__}: {error}"}, 500)
-
-
-async def _body(request: Request) -> Any:
-    try:
-        return loads(await request.body())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"the body is not JSON: {error}") from None
 
 
 def _number(request: Request, name: str, default: int) -> int:

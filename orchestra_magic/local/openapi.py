@@ -27,6 +27,10 @@ def _list_of(name: str) -> dict[str, Any]:
 
 
 _TIMES = {"start_time": _MAYBE_TEXT, "end_time": _MAYBE_TEXT, "elapsed_time": {"type": ["integer", "null"]}}
+_KNOWLEDGE_BASE = _object(
+    name=_TEXT, description=_TEXT, created_at=_TEXT, updated_at=_TEXT, document_count=_WHOLE, chunk_count=_WHOLE
+)
+_DOCUMENT = _object(name=_TEXT, format=_TEXT, size=_WHOLE, chunks=_WHOLE, added_at=_TEXT)
 _SCHEMAS: dict[str, Any] = {
     "Workflow": _object(
         workflow_id=_TEXT,
@@ -99,6 +103,18 @@ _SCHEMAS: dict[str, Any] = {
     "Status": _object(pid=_WHOLE, base_url=_TEXT, data=_TEXT, version=_TEXT, runs=_WHOLE),
     "Error": _object(detail=_ANY),
     "Prune": {"type": "object", "properties": {"days": {"type": "number"}, "keep": _WHOLE}, "minProperties": 1},
+    "KnowledgeBase": _KNOWLEDGE_BASE,
+    "KnowledgeBaseWithDocuments": {
+        **_KNOWLEDGE_BASE,
+        "properties": {**_KNOWLEDGE_BASE["properties"], "documents": {"type": "array", "items": _DOCUMENT}},
+    },
+    "NewKnowledgeBase": {
+        "type": "object",
+        "properties": {"name": _TEXT, "description": _TEXT},
+        "required": ["name"],
+    },
+    "Document": {**_DOCUMENT, "properties": {**_DOCUMENT["properties"], "replaced": {"type": "boolean"}}},
+    "NewDocument": {"anyOf": [_object(name=_TEXT, text=_TEXT), _object(filename=_TEXT, content=_TEXT)]},
     "Inputs": {"type": "object", "additionalProperties": True},
 }
 _ONE = {name: {"$ref": f"#/components/schemas/{name}"} for name in _SCHEMAS}
@@ -114,11 +130,23 @@ _ANSWERS: dict[str, Any] = {
     "get_run": {**_list_of("Run"), "minItems": 1, "maxItems": 1},
     "steps": _list_of("Step"),
     "cancel": _ONE["Message"],
+    "list_knowledge_bases": _list_of("KnowledgeBase"),
+    "create_knowledge_base": _ONE["KnowledgeBase"],
+    "get_knowledge_base": _ONE["KnowledgeBaseWithDocuments"],
+    "delete_knowledge_base": _ONE["KnowledgeBaseWithDocuments"],
+    "add_document": _ONE["Document"],
     "status": _ONE["Status"],
     "describe": _OBJECT,
     "prune": _object(pruned=_WHOLE),
 }
-_BODIES = {"upload": "Upload", "update": "Upload", "execute": "Inputs", "prune": "Prune"}
+_BODIES = {
+    "upload": "Upload",
+    "update": "Upload",
+    "execute": "Inputs",
+    "prune": "Prune",
+    "create_knowledge_base": "NewKnowledgeBase",
+    "add_document": "NewDocument",
+}
 _PARAMETERS: dict[str, list[tuple[str, str, dict[str, Any]]]] = {
     "history": [("query", "limit", {**_WHOLE, "default": 100}), ("query", "offset", {**_WHOLE, "default": 0})],
     "execute": [("header", "Idempotency-Key", _TEXT)],

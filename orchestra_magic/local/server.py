@@ -26,6 +26,7 @@ from .app import BASE, Routes, build
 from .database import DataError
 from .engine import Engine
 from .idle import DEFAULT_HOURS, Idle
+from .knowledge.bases import Bases
 from .nodes import Services
 from .runs import Runs
 from .sandbox.access import limits_of_the_sandbox
@@ -95,7 +96,8 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     await _ship(store)
     sandbox = Sandbox()
     sandbox.prepare()
-    runs = Runs(store, Services(sandbox))
+    bases = Bases(options.data / "knowledge")
+    runs = Runs(store, Services(sandbox, bases))
     engine = Engine(options.data, runs.work)
     engine.launch()
     crashed = await store.fact("stopped") == "no"
@@ -106,7 +108,7 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
         return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
 
     idle = Idle(options.idle_hours * 3600, lambda: runs.active)
-    app = build(Routes(store, runs, status), about["token"], idle.touch)
+    app = build(Routes(store, runs, bases, status), about["token"], idle.touch)
     # Runs that are under way are left as after a crash: the next server goes on with them.
     server = _Server(app, runs.close, answers)
     watch = asyncio.create_task(_stop_when_idle(server, idle))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .. import references
 
 if TYPE_CHECKING:
+    from ..knowledge.bases import Bases
     from ..sandbox.runner import Sandbox
 
 
@@ -51,6 +52,7 @@ class Services:
     """What nodes may use of the server."""
 
     sandbox: Sandbox
+    knowledge: Bases
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,216 @@
+"""The knowledge bases of a server: one SQLite file each, with the documents, their chunks, and an index of words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ... import paths
+from ..database import DataError, private_file
+from ..values import now
+from .chunks import split
+from .words import indexed, question
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SCHEMA = 1
+_CREATE = """
+CREATE TABLE about (description TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, format TEXT NOT NULL, size INTEGER NOT NULL,
+    added INTEGER NOT NULL
+);
+CREATE TABLE chunks (id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents, text TEXT NOT NULL);
+CREATE INDEX chunks_of_document ON chunks (document);
+CREATE VIRTUAL TABLE words USING fts5(text, tokenize = 'porter unicode61 remove_diacritics 2');
+INSERT INTO about VALUES ('', {now}, {now})
+"""
+_SEARCH = """
+SELECT c.text, d.name AS source, -bm25(words) AS score
+FROM words JOIN chunks c ON c.id = words.rowid JOIN documents d ON d.id = c.document
+WHERE words MATCH ? ORDER BY bm25(words), words.rowid LIMIT ?
+"""
+_COUNTS = "SELECT count(*) AS documents, (SELECT count(*) FROM chunks) AS chunks FROM documents"
+_DOCUMENTS = """
+SELECT d.name, d.format, d.size, d.added, count(c.id) AS chunks
+FROM documents d LEFT JOIN chunks c ON c.document = d.id GROUP BY d.id ORDER BY d.id
+"""
+_THREADS = 4
+
+
+class UnknownBaseError(LookupError):
+    """There is no knowledge base of this name. The message names those that exist."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A knowledge base as it is now. ``documents`` are rows of name, format, size, added and chunks."""
+
+    name: str
+    description: str
+    created: int
+    updated: int
+    documents: int
+    chunks: int
+    content: list[sqlite3.Row]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A chunk that was found; ``score`` is relative to the best one, which has 1."""
+
+    text: str
+    score: float
+    source: str
+
+
+class Bases:
+    """Every knowledge base in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._threads = ThreadPoolExecutor(_THREADS, "knowledge")
+
+    def names(self) -> list[str]:
+        """Return the names of those that exist."""
+        return sorted(path.stem for path in self._folder.glob("*.sqlite"))
+
+    async def create(self, name: str, description: str | None) -> Base:
+        """Make a knowledge base; one that is there stays as it is, but for a new description.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be called so.
+        """
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name for a knowledge base: letters, digits, _ and -, at most 64")
+        other = next((one for one in self.names() if one.lower() == name.lower() and one != name), None)
+        if other:
+            raise ValueError(f"there is a knowledge base {other!r}, whose name differs in case alone")
+        private_file(paths.private_folder(self._folder) / f"{name}.sqlite")
+
+        def work(db: sqlite3.Connection) -> None:
+            if description is not None:
+                db.execute("UPDATE about SET description = ?, updated = ?", (description, now()))
+
+        await self._do(name, work, write=True)
+        return await self.get(name)
+
+    async def get(self, name: str) -> Base:
+        """Return a knowledge base.
+
+        Raises
+        ------
+        UnknownBaseError
+            If there is none of this name.
+        """
+
+        def work(db: sqlite3.Connection) -> Base:
+            about: dict[str, Any] = dict(db.execute("SELECT * FROM about").fetchone())
+            counts: dict[str, Any] = dict(db.execute(_COUNTS).fetchone())
+            return Base(name=name, **about, **counts, content=db.execute(_DOCUMENTS).fetchall())
+
+        return await self._do(name, work)
+
+    def delete(self, name: str) -> None:
+        """Delete a knowledge base with all that is in it."""
+        for end in ("", "-journal"):
+            (self._folder / f"{name}.sqlite{end}").unlink(missing_ok=True)
+
+    async def add(self, name: str, document: str, kind: str, size: int, text: str) -> bool:
+        """Add a document; return whether it takes the place of one with the same name.
+
+        Raises
+        ------
+        UnknownBaseError
+            If there is no such knowledge base.
+        """
+
+        def work(db: sqlite3.Connection) -> bool:
+            found = db.execute("SELECT id FROM documents WHERE name = ?", (document,)).fetchone()
+            if found:
+                db.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM chunks WHERE document = ?)", tuple(found))
+                db.execute("DELETE FROM chunks WHERE document = ?", tuple(found))
+                db.execute("DELETE FROM documents WHERE id = ?", tuple(found))
+            row = (document, kind, size, now())
+            number = db.execute("INSERT INTO documents (name, format, size, added) VALUES (?, ?, ?, ?)", row).lastrowid
+            for chunk in split(text):
+                added = db.execute("INSERT INTO chunks (document, text) VALUES (?, ?)", (number, chunk)).lastrowid
+                db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (added, indexed(chunk)))
+            db.execute("UPDATE about SET updated = ?", (now(),))
+            return bool(found)
+
+        return await self._do(name, work, write=True)
+
+    async def search(self, name: str, query: str, top: int) -> list[Hit]:
+        """Return the chunks that fit best by their words, the best first.
+
+        Raises
+        ------
+        UnknownBaseError
+            If there is no such knowledge base.
+        """
+        asked = question(query)
+
+        def work(db: sqlite3.Connection) -> list[Hit]:
+            rows = db.execute(_SEARCH, (asked, top)).fetchall() if asked else []
+            best = rows[0]["score"] if rows else 1.0
+            return [Hit(row["text"], round(row["score"] / best, 4), row["source"]) for row in rows]
+
+        return await self._do(name, work)
+
+    async def _do(self, name: str, work: Work[T], *, write: bool = False) -> T:
+        path = self._folder / f"{name}.sqlite"
+
+        def do() -> T:
+            if not (NAME.fullmatch(name) and path.exists()):
+                known = ", ".join(self.names())
+                raise UnknownBaseError(
+                    f"there is no knowledge base {name!r}; " + (f"there are: {known}" if known else "none was made yet")
+                )
+            with closing(_open(path)) as db:
+                db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                done = work(db)
+                db.execute("COMMIT")
+                return done
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # A connection for each use: a base can be deleted at any time, and opening one costs little.
+    db = sqlite3.connect(path, isolation_level=None, timeout=30)
+    db.row_factory = sqlite3.Row
+    problem = next(_prepare(db), None)
+    if problem is not None:
+        db.close()
+        raise DataError(f"{path} {problem}; nothing was changed")
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> Iterator[str]:
+    """Make the tables where there are none; yield what makes the file unusable."""
+    try:
+        found: Any = db.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _CREATE.format(now=now()).split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={SCHEMA}")
+            db.execute("COMMIT")
+        elif found > SCHEMA:
+            yield "was written by a newer version of orchestra_magic: upgrade this one"
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        yield f"is no database that can be read ({error})"

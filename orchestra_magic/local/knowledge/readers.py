@@ -1,0 +1,205 @@
+"""Documents become text. Each format has one reader; the libraries of some are an extra.
+
+As a program it reads the document on its standard input: in a process of its own, under limits, because
+documents come from anywhere, and one that unpacks to gigabytes must not take the server with it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+MEMORY = 2 << 30
+SECONDS = 120
+_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+
+
+class UnreadableError(ValueError):
+    """A document cannot be read. The message says why, and what to do."""
+
+
+def read(kind: str, content: bytes) -> str:
+    """Return the text of a document, its paragraphs apart.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`READERS`.
+
+    Raises
+    ------
+    UnreadableError
+        If it cannot be read, or holds no text.
+    """
+    try:
+        text = "\n\n".join(part.strip() for part in READERS[kind](content) if part.strip())
+    except (UnreadableError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  (whatever a library makes of a broken file)
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise UnreadableError(f"it cannot be read as {kind.upper()} ({reason})") from None
+    if not text:
+        hint = "; if its pages are pictures, have them recognised first" if kind == "pdf" else ""
+        raise UnreadableError(f"there is no text in it{hint}")
+    return text.encode("utf-8", "replace").decode()
+
+
+def format_of(filename: str) -> str:
+    """Return the format of a file by the end of its name.
+
+    Raises
+    ------
+    UnreadableError
+        If there is no reader for it, or its library is not installed.
+    """
+    kind = filename.rpartition(".")[2].lower() if "." in filename else ""
+    kind = {"markdown": "md", "text": "txt"}.get(kind, kind)
+    if kind not in READERS:
+        known = ", ".join(READERS)
+        said = f".{kind}" if kind else "a name without an ending"
+        raise UnreadableError(f"there is no reader for {said}; there are: {known}")
+    if kind in LIBRARIES and find_spec(LIBRARIES[kind][0]) is None:
+        package = LIBRARIES[kind][1]
+        raise UnreadableError(f"to read {kind.upper()} install {package}: pip install 'orchestra-magic[documents]'")
+    return kind
+
+
+def decode(content: bytes) -> str:
+    """Return text in UTF-8, in UTF-16 that says so, or else in the Windows encoding of Western Europe.
+
+    Raises
+    ------
+    UnreadableError
+        If it is no text.
+    """
+    encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", "replace")
+    if "\0" in text:
+        raise UnreadableError("it is no text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _text(content: bytes) -> Iterator[str]:
+    yield decode(content)
+
+
+def _json(content: bytes) -> Iterator[str]:
+    """Yield a paragraph for each item of a list, a line for each value with the way to it."""
+    try:
+        document = json.loads(decode(content))
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+    for item in document if isinstance(document, list) else [document]:
+        yield "\n".join(_leaves(item, ""))
+
+
+def _leaves(value: Any, way: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{way}.{key}" if way else str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, way)
+    elif value is not None:
+        said = value if isinstance(value, str) else json.dumps(value)
+        yield f"{way}: {said}" if way else said
+
+
+def _pdf(content: bytes) -> Iterator[str]:
+    reader = import_module("pypdf").PdfReader(io.BytesIO(content))
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise UnreadableError("it is locked by a password")
+    for page in reader.pages:
+        yield page.extract_text()
+
+
+def _docx(content: bytes) -> Iterator[str]:
+    for block in import_module("docx").Document(io.BytesIO(content)).iter_inner_content():
+        yield from _rows(block.rows) if hasattr(block, "rows") else [block.text]
+
+
+def _pptx(content: bytes) -> Iterator[str]:
+    for slide in import_module("pptx").Presentation(io.BytesIO(content)).slides:
+        yield from _shapes(slide.shapes)
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+            yield slide.notes_slide.notes_text_frame.text
+
+
+def _shapes(shapes: Any) -> Iterator[str]:
+    for shape in shapes:
+        if hasattr(shape, "shapes"):
+            yield from _shapes(shape.shapes)
+        elif shape.has_text_frame:
+            yield shape.text_frame.text
+        elif getattr(shape, "has_table", False):
+            yield from _rows(shape.table.rows)
+
+
+def _rows(rows: Any) -> Iterator[str]:
+    yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in rows)
+
+
+def _xlsx(content: bytes) -> Iterator[str]:
+    """Yield each sheet: its name, and a line for each row, its values beside the names of their columns."""
+    book = import_module("openpyxl").load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+    for sheet in book.worksheets:
+        lines: list[str] = []
+        header: list[str] = []
+        for row in sheet.iter_rows(values_only=True):
+            values = ["" if value is None else str(value).strip() for value in row]
+            if not any(values):
+                continue
+            if not header:
+                header = values
+                continue
+            names = header + [""] * (len(values) - len(header))
+            pairs = zip(names, values, strict=False)
+            lines.append("; ".join(f"{name}: {value}" if name else value for name, value in pairs if value))
+        yield "\n".join([sheet.title, *(lines or ["; ".join(value for value in header if value)])]) if header else ""
+
+
+READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
+    "txt": _text,
+    "md": _text,
+    "json": _json,
+    "pdf": _pdf,
+    "docx": _docx,
+    "pptx": _pptx,
+    "xlsx": _xlsx,
+}
+LIBRARIES = {
+    "pdf": ("pypdf", "pypdf"),
+    "docx": ("docx", "python-docx"),
+    "pptx": ("pptx", "python-pptx"),
+    "xlsx": ("openpyxl", "openpyxl"),
+}
+"""Formats whose reading takes an extra: the module, and the package that brings it."""
+TEXTS = frozenset(READERS) - frozenset(LIBRARIES)
+
+
+def main() -> None:
+    """Read the document on standard input; write its text, or why there is none, as JSON."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    try:
+        said = {"text": read(sys.argv[1], sys.stdin.buffer.read())}
+    except UnreadableError as error:
+        said = {"error": str(error)}
+    except MemoryError:
+        said = {"error": "it takes more memory than a document may"}
+    sys.stdout.write(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

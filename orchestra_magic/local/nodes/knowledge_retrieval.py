@@ -1,0 +1,70 @@
+"""The knowledge retrieval node: the chunks of a knowledge base that fit a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .. import references
+from ..database import DataError
+from ..knowledge.bases import UnknownBaseError
+from ..values import text
+from .base import Call, Node, NodeError, NodeType, Outcome
+
+FULL_TEXT = "full_text"
+MODES = (FULL_TEXT, "vector", "hybrid")
+DEFAULT_TOP, MOST = 5, 100
+_NO_VECTORS = "this server searches by words alone, so the mode full_text was used in place of {mode}"
+
+
+class KnowledgeRetrievalNode(NodeType):
+    """``metadata: {"knowledge_base", "query", "top_k": 5, "mode": "full_text|vector|hybrid"}``."""
+
+    name = "knowledge_retrieval"
+
+    def check(self, node: Node, targets: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield a fault for a search that cannot be made."""
+        del targets
+        given = node.metadata
+        for field, what in (("knowledge_base", "the name of a knowledge base"), ("query", "what to search for")):
+            if not (isinstance(given.get(field), str) and given[field].strip()):
+                yield field, f"a knowledge retrieval node needs {what} here, as text"
+        for field in ("top_k", "mode"):
+            value = given.get(field)
+            if value is not None and not any(references.find(value)) and (fault := _fault(field, value)):
+                yield field, fault
+
+    def inputs(self, call: Call) -> dict[str, Any]:
+        """Return the search, references filled in."""
+        given = {"top_k": DEFAULT_TOP, "mode": FULL_TEXT} | {
+            key: value for key, value in call.node.metadata.items() if value is not None
+        }
+        wanted = {key: given[key] for key in ("knowledge_base", "query", "top_k", "mode")}
+        filled: dict[str, Any] = references.fill(wanted, call.scope)
+        return filled | {"knowledge_base": text(filled["knowledge_base"]), "query": text(filled["query"])}
+
+    async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
+        """Search, and put the chunks into the same envelope as the output of a code node."""
+        for field in ("top_k", "mode"):
+            if fault := _fault(field, inputs[field]):
+                raise NodeError(fault)
+        if not inputs["query"].strip():
+            raise NodeError("the query is empty: there is nothing to search for")
+        bases = call.services.knowledge
+        try:
+            found = await bases.search(inputs["knowledge_base"], inputs["query"], inputs["top_k"])
+        except (UnknownBaseError, DataError) as error:
+            raise NodeError(str(error)) from None
+        notes: dict[str, Any] = {"mode": FULL_TEXT}
+        if inputs["mode"] != FULL_TEXT:
+            notes["instead_of"] = inputs["mode"]
+            notes["because"] = _NO_VECTORS.format(mode=inputs["mode"])
+        data = {"results": [vars(hit) for hit in found], "error": ""}
+        return Outcome({"data": data, "error": None, "successfull": True, "successful": True}, notes=notes)
+
+
+def _fault(field: str, value: Any) -> str | None:
+    if field == "mode":
+        return None if value in MODES else f"there is no mode {value!r}; there are: {', '.join(MODES)}"
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return None if whole and 1 <= value <= MOST else f"top_k is a whole number from 1 to {MOST}"
