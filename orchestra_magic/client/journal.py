@@ -89,6 +89,11 @@ def entries() -> list[Entry]:
     return list(found.values())
 
 
+def settle() -> None:
+    """Wait until all that was noted is on the disk."""
+    _syncer.settle()
+
+
 def run_ids() -> set[str]:
     """Return the ids of all runs that the journal knows."""
     return {entry.run_id for entry in entries() if entry.run_id is not None}
@@ -180,6 +185,11 @@ class _Syncer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="orchestra-journal")
                 self._thread.start()
+
+    def settle(self) -> None:
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _work(self) -> None:
         while True:

@@ -47,6 +47,9 @@ def unload(shell: InteractiveShell) -> None:
     watcher = getattr(sys.modules.get("orchestra_magic.client.watcher"), "watcher", None)
     if watcher is not None:
         watcher.stop()
+    journal = sys.modules.get("orchestra_magic.client.journal")
+    if journal is not None:
+        journal.settle()
     forget()
 
 

@@ -13,6 +13,7 @@ from scripted import Scripted
 from traitlets.config import Config
 
 from orchestra_magic import Orchestra, OrchestraError
+from orchestra_magic.client import journal
 from orchestra_magic.client.settings import Chosen, chosen
 from orchestra_magic.notebook.magics import OrchestraMagics
 
@@ -78,6 +79,7 @@ def test_unload_and_load_again(cells: Cells, connected: Scripted) -> None:
 
 
 def test_reload_works_and_doubles_nothing(cells: Cells, connected: Scripted) -> None:
+    journal.settle()  # the test before may have left its thread at work
     before = {name: len(part) for name, part in anatomy(cells.shell).items() if isinstance(part, list | dict | set)}
     for _ in range(3):
         cells.run("%reload_ext orchestra_magic")

@@ -32,7 +32,13 @@ said["bodiless"] = cell("%%orchestra_execute hello --wait")
 said["option"] = cell("%%orchestra_execute hello --wiat\nname: Ada")
 said["body"] = cell("%%orchestra_execute hello\nname:Ada")
 said["steps"] = cell("%orchestra_steps")
-said["completed"] = shell.complete(None, "%orchestra_execute hel")[1]
+lines = [
+    "%orchestra_execute hel",
+    "run = %orchestra_execute hel",
+    "%orchestra_execute hello --dr",
+    "%orchestra_form hello --format js",
+]
+said["completed"] = [shell.complete(None, line)[1] for line in lines]
 
 from orchestra_magic import Orchestra  # noqa: E402
 from orchestra_magic.notebook.form import Form  # noqa: E402
@@ -43,5 +49,6 @@ form.set(name="Eve").submit()
 said["form"] = [form.run.wait().outputs, shell.user_ns["run_id"] == form.run.id, sorted(form._repr_mimebundle_())]
 
 shell.run_cell("%unload_ext orchestra_magic")
+said["unloaded"] = shell.complete(None, "%orchestra_execute hel")[1]
 said["left"] = sorted(name for kind, names in shell.magics_manager.magics.items() for name in set(names) - before[kind])
 print(json.dumps(said))

@@ -44,7 +44,8 @@ def test_a_session_in_the_oldest_versions(oldest: Path, tmp_path: Path) -> None:
     assert said["option"].startswith("OrchestraUsageError: There is no option --wiat. Did you mean --wait?")
     assert said["body"].startswith("OrchestraInputError: line 2, column 5: A space must follow the colon")
     assert "greet" in said["steps"]
-    assert said["completed"] == ["hello"]
+    assert said["completed"] == [["hello"], ["hello"], ["--dry-run"], ["json"]]
+    assert "hello" not in said["unloaded"]
     assert said["form"] == [
         "Hello, Eve!",
         True,
