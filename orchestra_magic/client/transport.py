@@ -7,22 +7,26 @@ is larger or slower than we bear.
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import logging
 import platform
 import ssl
 import threading
 import time
-from urllib.parse import urljoin
+import zlib
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import NewConnectionError
-from urllib3.util.retry import Retry
 
 from .._version import __version__
 from ..errors import OrchestraConfigError, OrchestraConnectionError, OrchestraError
-from . import settings
+from . import settings, wire
 from .answers import Answer, AnswerLostError, Raw, read, refusal
 from .api import Request
 from .keys import Key
@@ -40,6 +44,10 @@ IDLE_SECONDS = 2.0
 
 class _NotReachedError(Exception):
     """The request cannot have arrived: refused, no such name, no trust."""
+
+
+class _BrokenError(AnswerLostError):
+    """The connection broke after the request had left."""
 
 
 class _Bearer(AuthBase):
@@ -78,30 +86,35 @@ def send(request: Request, endpoint: Endpoint) -> Answer:
         What the server answered.
     """
     try:
-        raw = _follow(request, endpoint)
+        return _answer(request, endpoint)
     except _NotReachedError as error:
-        failure: Exception = OrchestraConnectionError(str(error))
-        if endpoint.embedded:
-            return _send_to_restarted(request, failure)
+        failure: BaseException = OrchestraConnectionError(str(error))
     except AnswerLostError as error:
         failure = error if request.starts_a_run else OrchestraConnectionError(f"{error} Try again.")
     except OrchestraError as error:
         failure = error
-    else:
-        return read(raw, request, endpoint)
-    # Raised out here, so that no exception of requests, which holds the header with the key, rides along.
-    raise failure
+    except KeyboardInterrupt:
+        failure = KeyboardInterrupt()
+    # Raised out here and without its way: the frames and exceptions of requests hold the header with the key,
+    # and a traceback with variables would show it.
+    raise failure.with_traceback(None)
 
 
-def _send_to_restarted(request: Request, failure: Exception) -> Answer:
-    """Start the embedded server anew, since it was refused and so got nothing, and send there."""
+def _answer(request: Request, endpoint: Endpoint) -> Answer:
+    """Send, and where the embedded server refused and so got nothing, start it anew and send there."""
+    refused: Exception
+    try:
+        return read(_follow(request, endpoint), request, endpoint)
+    except _NotReachedError as error:
+        if not endpoint.embedded:
+            raise
+        refused = error
     settings.start_embedded()
     fresh = settings.resolve(settings.LOCAL)
     try:
-        raw = _follow(request, fresh)
+        return read(_follow(request, fresh), request, fresh)
     except _NotReachedError:
-        raise failure from None
-    return read(raw, request, fresh)
+        raise refused from None
 
 
 def _follow(request: Request, endpoint: Endpoint) -> Raw:
@@ -111,35 +124,56 @@ def _follow(request: Request, endpoint: Endpoint) -> Raw:
         raw = _exchange(request, endpoint, url)
         if not 300 <= raw.status < 400 or raw.status == 304:
             return raw
-        target = urljoin(url, raw.headers.get("location", ""))
-        leaves = settings.host_of(target) != endpoint.host or target.split(":")[0] != url.split(":")[0]
-        if request.method != "GET" or leaves or target == url:
+        target = _redirected(url, raw)
+        if request.method != "GET" or target is None:
             break
         url = target
     raise refusal(raw, request, endpoint)
 
 
+def _redirected(url: str, raw: Raw) -> str | None:
+    """Return where a redirect leads, None where that is another server or nowhere."""
+    try:
+        target = urljoin(url, raw.headers.get("location", ""))
+        stays = (settings.host_of(target), urlsplit(target).scheme) == (settings.host_of(url), urlsplit(url).scheme)
+    except ValueError:  # it is no address
+        return None
+    return target if stays and target != url else None
+
+
 def _exchange(request: Request, endpoint: Endpoint, url: str) -> Raw:
-    """Send one HTTP request and read its answer whole."""
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **request.headers}
+    """Send one HTTP request and read its answer whole; a GET once more if its connection broke."""
+    try:
+        return _once(request, endpoint, url)
+    except _BrokenError:  # idle connections are closed at the other end
+        if request.method != "GET":
+            raise
+    return _once(request, endpoint, url)
+
+
+def _once(request: Request, endpoint: Endpoint, url: str) -> Raw:
+    """Send one HTTP request once."""
+    headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip", **request.headers}
     payload = request.payload
     if payload is not None:
         headers["Content-Type"] = "application/json"
     plain = requests.Request(request.method, url, headers=headers, data=payload, auth=_Bearer(endpoint.key))
     patience = endpoint.read_timeout + request.patience
-    try:
-        with _session(request, endpoint) as session:
-            proxies = {} if endpoint.loopback else dict(endpoint.proxies)
-            ours = session.merge_environment_settings(url, proxies, True, endpoint.ca_bundle, None)
-            timeout = (endpoint.connect_timeout, patience)
-            with session.send(plain.prepare(), allow_redirects=False, timeout=timeout, **ours) as response:
-                body = _body(response, deadline=time.monotonic() + patience)
-                names = {name.lower(): value for name, value in response.headers.items()}
-                return Raw(response.status_code, names, body)
-    except requests.RequestException as error:
-        raise _failure(error, endpoint) from None
-    except OSError as error:  # a CA bundle that is not there
-        raise OrchestraConfigError(f"The connection to {endpoint.host} cannot be made: {error}") from None
+    with wire.exchange(patience) as exchange:
+        try:
+            with _session(request, endpoint) as session:
+                proxies = {} if endpoint.loopback else dict(endpoint.proxies)
+                ours = session.merge_environment_settings(url, proxies, True, endpoint.ca_bundle, None)
+                timeout = (endpoint.connect_timeout, patience)
+                with session.send(plain.prepare(), allow_redirects=False, timeout=timeout, **ours) as response:
+                    exchange.answered = True
+                    exchange.next_part()
+                    body = _body(response)
+                    names = {name.lower(): value for name, value in response.headers.items()}
+                    return Raw(response.status_code, names, body)
+        except _FAILURES as error:
+            failure = _failure(error, endpoint, exchange, patience)
+    raise failure
 
 
 class _session:  # noqa: N801  (used as a function: `with _session(...)`)
@@ -169,51 +203,81 @@ class _session:  # noqa: N801  (used as a function: `with _session(...)`)
             _starts.sessions[self._server] = (self._own, time.monotonic())
 
 
+class _Adapter(HTTPAdapter):
+    """Connections that note whether a request left. Nothing is repeated here."""
+
+    def init_poolmanager(self, *args: Any, **named: Any) -> None:
+        super().init_poolmanager(*args, **named)
+        self.poolmanager.pool_classes_by_scheme = wire.watched(self.poolmanager.pool_classes_by_scheme)
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **named)
+        if not known:
+            manager.pool_classes_by_scheme = wire.watched(manager.pool_classes_by_scheme)
+        return manager
+
+
 def _new_session(loopback: bool) -> requests.Session:
     session = requests.Session()
     # Proxies of the environment have no business between us and this computer.
     session.trust_env = not loopback
-    # A GET is repeated once when the connection broke: idle connections are closed at the other end.
-    again = Retry(
-        total=1,
-        connect=0,
-        read=1,
-        status=0,
-        redirect=0,
-        other=0,
-        allowed_methods={"GET"},
-        raise_on_redirect=False,
-    )
-    adapter = HTTPAdapter(max_retries=again, pool_maxsize=16)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the key is all that says who we are
+    adapter = _Adapter(pool_maxsize=16)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
-def _body(response: requests.Response, deadline: float) -> bytes:
-    """Read a body in pieces: a slow or swollen one ends here, and not in memory."""
+def _body(response: requests.Response) -> bytes:
+    """Read a body in pieces: a swollen one ends here, and not in memory.
+
+    It is unpacked here too: older versions of urllib3 unpack a whole piece at once, and packing upon packing.
+    """
+    packing = response.headers.get("content-encoding", "").strip().lower()
+    if packing not in {"", "identity", "gzip", "x-gzip"}:
+        raise AnswerLostError("The answer is packed in a way that was not asked for.")
+    stream = gzip.GzipFile(fileobj=response.raw) if "gzip" in packing else response.raw
     pieces: list[bytes] = []
     size = 0
-    for piece in response.iter_content(1 << 16):
+    while piece := stream.read(1 << 16):
         size += len(piece)
         if size > MAX_BYTES:
-            raise AnswerLostError(f"The answer is larger than {MAX_BYTES // 1_000_000} MB.")
-        if time.monotonic() > deadline:
-            raise AnswerLostError("The answer did not end in time.")
+            raise AnswerLostError(f"The answer is larger than {MAX_BYTES / 1e6:g} MB.")
         pieces.append(piece)
     return b"".join(pieces)
 
 
-def _failure(error: requests.RequestException, endpoint: Endpoint) -> Exception:
-    """Return our own exception for one of requests: did the request arrive or not."""
+_FAILURES = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    ValueError,
+    EOFError,
+    zlib.error,
+)
+"""What may come of sending and reading, on every version of what is below."""
+
+
+def _failure(error: Exception, endpoint: Endpoint, exchange: wire.Exchange, patience: float) -> Exception:
+    """Return our own exception for one of requests: whether the request left decides."""
+    host = endpoint.host
+    if not exchange.sent:
+        return _not_sent(error, endpoint)
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        what = f"The answer of {host} did not end" if exchange.answered else f"{host} did not answer"
+        return AnswerLostError(f"{what} within {patience:g} s.")
+    if isinstance(error, gzip.BadGzipFile | zlib.error | EOFError):
+        return AnswerLostError(f"The answer of {host} cannot be unpacked.")
+    return _BrokenError(f"The connection to {host} broke before the answer came.")
+
+
+def _not_sent(error: Exception, endpoint: Endpoint) -> Exception:
+    """Return the exception for a request of which nothing left."""
     host = endpoint.host
     cause = _root(error)
-    if isinstance(
-        error,
-        requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader | requests.exceptions.InvalidProxyURL,
-    ):
-        return OrchestraConfigError(f"The address {endpoint.base_url} cannot be used: {type(error).__name__}.")
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return _NotReachedError(
             f"{host} did not answer within {endpoint.connect_timeout:g} s. Check the address and the network."
         )
@@ -224,18 +288,22 @@ def _failure(error: requests.RequestException, endpoint: Endpoint) -> Exception:
             f"The certificate of {host} is not trusted: {cause.verify_message}. "
             "If it is your own, give its CA by `%config OrchestraMagics.ca_bundle = 'path'`."
         )
-    if isinstance(cause, NewConnectionError | ConnectionRefusedError):
+    if isinstance(error, requests.exceptions.SSLError):
+        return _NotReachedError(f"{host} does not speak TLS with us. Check whether its address begins with https.")
+    if isinstance(error, requests.ConnectionError):
         return _NotReachedError(_not_reached(host, cause, endpoint))
-    if isinstance(error, requests.Timeout):
-        return AnswerLostError(f"{host} did not answer within {endpoint.read_timeout:g} s.")
-    return AnswerLostError(f"The connection to {host} broke before the answer came.")
+    if isinstance(error, OSError) and not isinstance(error, ValueError):  # a CA bundle that is not there
+        return OrchestraConfigError(f"The connection to {host} cannot be made: {error}")
+    return OrchestraConfigError(f"The address {endpoint.base_url} cannot be used: {type(error).__name__}.")
 
 
 def _not_reached(host: str, cause: BaseException, endpoint: Endpoint) -> str:
     if "resol" in type(cause).__name__.lower() or "resolve" in str(cause):
         return f"There is no server named {host}. Check the address (`%orchestra_connect` shows it) and the network."
+    refused = isinstance(cause, ConnectionRefusedError) or "refused" in str(cause)
+    what = f"{host} refused the connection." if refused else f"{host} was not reached."
     hint = " It seems not to run: `%orchestra_connect local` starts the embedded one." if endpoint.loopback else ""
-    return f"{host} refused the connection.{hint} Check the address (`%orchestra_connect` shows it)."
+    return f"{what}{hint} Check the address (`%orchestra_connect` shows it)."
 
 
 def _root(error: BaseException) -> BaseException:
@@ -246,6 +314,6 @@ def _root(error: BaseException) -> BaseException:
         if not isinstance(inner, BaseException):
             break
         seen = inner
-        if isinstance(seen, NewConnectionError):
+        if isinstance(seen, urllib3.exceptions.NewConnectionError):
             break
     return seen
