@@ -17,9 +17,12 @@ from typing import Any
 
 from ..errors import NotFound, OrchestraAuthError, OrchestraConnectionError, OrchestraError, ServerError
 from .api import Request
+from .keys import MASK, Key
 from .settings import Endpoint
 
 DETAIL_CHARACTERS = 600
+LONGEST_PAUSE = 86_400.0
+"""What a server can ask for by ``Retry-After``, in seconds: a day."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,18 @@ def read(raw: Raw, request: Request, endpoint: Endpoint) -> Answer:
         return Answer(raw.status, raw.headers, None)
     if 200 <= raw.status < 300:
         try:
-            return Answer(raw.status, raw.headers, json.loads(raw.body))
+            return Answer(raw.status, raw.headers, _shown(json.loads(raw.body), raw.body, endpoint.key))
         except (ValueError, RecursionError):
-            kind = raw.headers.get("content-type", "no content type").split(";")[0]
+            kind = _line(endpoint.key.mask(raw.headers.get("content-type", "no content type")).split(";")[0])
             what = (
-                f"{endpoint.host} answered with something that is not JSON ({kind}). "
+                f"{endpoint.host} answered with something that is not JSON ({kind[:80]}). "
                 f"Is {endpoint.base_url} the API's address?"
             )
     else:
         failure = refusal(raw, request, endpoint)
-        if not (request.starts_a_run and raw.status >= 500):
+        # A proxy may say 408 of an answer that it waited for; below 200 nothing is said of the end.
+        refused = 300 <= raw.status < 500 and raw.status != 408
+        if refused or not request.starts_a_run:
             raise failure
         what = str(failure)
     if request.starts_a_run:
@@ -78,12 +83,12 @@ def read(raw: Raw, request: Request, endpoint: Endpoint) -> Answer:
 def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
     """Return the error that an answer with a status other than 2xx means."""
     status, host = raw.status, endpoint.host
-    said = endpoint.key.mask(detail(raw))
+    said = detail(raw, endpoint.key)
     tail = f": {said.rstrip('.')}." if said else "."
     if 300 <= status < 400:
-        place = endpoint.key.mask(raw.headers.get("location", "nowhere"))
+        place = _line(endpoint.key.mask(raw.headers.get("location", "nowhere")))
         return OrchestraConnectionError(
-            f"{host} redirects to {place}, where a key for {host} is not sent; nothing was started. "
+            f"{host} redirects to {place[:200]}, where the key is not sent; nothing was started. "
             "If that is the API's address, choose it with `%orchestra_connect`."
         )
     if status in {401, 403}:
@@ -109,17 +114,43 @@ def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
     return ServerError(f"{host} did not accept the request ({status}){tail}", status=status)
 
 
-def detail(raw: Raw) -> str:
-    """Return what an error body says, in one line."""
-    text = raw.body[:100_000].decode("utf-8", "replace").strip()
+def detail(raw: Raw, key: Key) -> str:
+    """Return what an error body says, in one line and without the key."""
+    # Masked before anything is cut off: half of a key is one too many.
+    body = raw.body.replace(key.reveal().encode(), MASK.encode())
+    text = body[:100_000].decode("utf-8", "replace").strip()
     try:
         said = _words(json.loads(text))
     except (ValueError, RecursionError):
-        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
         is_page = text[:1] == "<"
         said = html.unescape(title.group(1)) if title else "" if is_page else text
-    said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    said = _line(key.mask(said))
     return said if len(said) <= DETAIL_CHARACTERS else said[:DETAIL_CHARACTERS] + "…"
+
+
+def _line(text: str) -> str:
+    """Return the text of a server as one line of what can be printed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _shown(data: Any, body: bytes, key: Key) -> Any:
+    """Return an answer's data with the key masked wherever an error holds it: those are shown as they are."""
+    longest = max(re.findall(r"\w+", key.reveal()), key=len, default=key.reveal())
+    return _masked(data, key) if longest.lower().encode() in body.lower() else data
+
+
+def _masked(data: Any, key: Key, *, error: bool = False) -> Any:
+    if isinstance(data, str):
+        return key.mask(data) if error else data
+    if isinstance(data, dict):
+        return {
+            (key.mask(name) if error else name): _masked(value, key, error=error or name == "error")
+            for name, value in data.items()
+        }
+    if isinstance(data, list):
+        return [_masked(item, key, error=error) for item in data]
+    return data
 
 
 def _words(data: Any) -> str:
@@ -141,9 +172,8 @@ def _words(data: Any) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that ``Retry-After`` asks for, in either of its forms."""
     value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError):
+        asked = float(value) if value.isdecimal() else parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
         return None
+    return min(max(0.0, asked), LONGEST_PAUSE)

@@ -7,16 +7,22 @@ embedded server to that server alone. None of them is ever sent elsewhere.
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import os
+import re
 import sys
+from collections.abc import Callable
 from typing import NoReturn
+from urllib.parse import quote
 
 from ..errors import OrchestraConfigError
 
 log = logging.getLogger("orchestra_magic")
 
 KEYRING_SERVICE = "orchestra_magic"
+MASK = "********"
 
 
 class Key:
@@ -33,7 +39,7 @@ class Key:
         If it cannot stand in an HTTP header.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_reveal",)
 
     def __init__(self, value: str) -> None:
         value = value.strip()
@@ -41,24 +47,28 @@ class Key:
             raise OrchestraConfigError(
                 "The API key is empty or has characters that a key cannot have. Copy it once more from the service."
             )
-        self._value = value
+        # Inspectors of variables look into attributes, and not into functions.
+        self._reveal: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
         """Return the key itself, for the one header that carries it."""
-        return self._value
+        return self._reveal()
 
     def mask(self, text: str) -> str:
-        """Return ``text`` with every occurrence of the key replaced by asterisks."""
-        return text.replace(self._value, "********")
+        """Return ``text`` with every occurrence of the key replaced by asterisks, however it is quoted there."""
+        value = self.reveal()
+        written = {value, quote(value, safe=""), html.escape(value), json.dumps(value)[1:-1], value.replace("/", "\\/")}
+        forms = "|".join(re.escape(form) for form in sorted(written, key=len, reverse=True))
+        return re.sub(forms, MASK, text, flags=re.IGNORECASE)
 
     def __repr__(self) -> str:
-        return "<API key ********>"
+        return f"<API key {MASK}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and other._value == self._value
+        return isinstance(other, Key) and other.reveal() == self.reveal()
 
     def __hash__(self) -> int:
-        return hash(self._value)
+        return hash(self.reveal())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled; the other side finds its own")
