@@ -23,6 +23,7 @@ from .. import paths
 from .._version import __version__
 from . import files
 from .app import BASE, Routes, build
+from .connections import ACCEPTED_AT_ONCE, Connection
 from .database import DataError
 from .engine import Engine
 from .idle import DEFAULT_HOURS, Idle
@@ -34,6 +35,7 @@ from .sandbox.runner import Sandbox
 from .store import Store
 
 _GRACE = 2
+_WAITING = 2048
 _log = logging.getLogger(__name__)
 
 
@@ -135,13 +137,14 @@ class _Server(uvicorn.Server):
             app,
             lifespan="off",
             loop="asyncio",
-            http="h11",
+            http=Connection,
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
             timeout_keep_alive=75,
+            backlog=ACCEPTED_AT_ONCE,
         )
         super().__init__(config)
         self._stopping = stopping
@@ -149,6 +152,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_WAITING)  # more may wait in line than are taken at once
         self._answers()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -191,7 +196,7 @@ def _listen(asked: int | None, last: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
-            listener.listen(2048)
+            listener.listen(_WAITING)
         except OSError as error:
             listener.close()
             reason = error.strerror
@@ -206,3 +211,5 @@ def _log_to_file() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("orchestra_magic").setLevel(logging.INFO)
+    # Of each request that is none it would write a line: strangers could push ours out of the file.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
