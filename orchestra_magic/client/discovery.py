@@ -24,6 +24,14 @@ TYPES = {
     "array": "array", "list": "array",
     "object": "object", "dict": "object", "json": "object",
 }  # fmt: skip
+FORMATS = {
+    "date": "date", "time": "time",
+    "date-time": "date-time", "datetime": "date-time", "timestamp": "date-time",
+    "multiline": "multiline", "textarea": "multiline",
+    "file": "file", "binary": "file", "byte": "file",
+    "password": "password", "secret": "password",
+}  # fmt: skip
+"""Kinds of text, by the words that schemas and editors use for them."""
 
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?=[.\[}])")
 
@@ -89,20 +97,37 @@ def _one(name: str, said: Any, source: str) -> Input:
     """Read one input: a schema, a bare type name, or a bare default."""
     if isinstance(said, str) and said.lower() in TYPES:
         return Input(name, TYPES[said.lower()], source=source)
+    if isinstance(said, str) and said.lower() in FORMATS:
+        return Input(name, "string", format=FORMATS[said.lower()], source=source)
     if not isinstance(said, Mapping):
         return Input(name, json_type(said), default=said, has_default=said is not None, source=source)
     word = said.get("type")
-    choices = said.get("enum")
+    choices, items = said.get("enum"), said.get("items")
+    of_items = items.get("enum") if isinstance(items, Mapping) else None
+    form = _format(said)
     return Input(
         name,
-        TYPES.get(word.lower()) if isinstance(word, str) else json_type(said.get("default")),
+        _type(word, form) if isinstance(word, str) else json_type(said.get("default")) or ("string" if form else None),
         description=str(said.get("description") or ""),
         default=said.get("default"),
         has_default="default" in said,
         required=said.get("required") is True,
         enum=tuple(choices) if isinstance(choices, list) else (),
         source=source,
+        format=form,
+        item_enum=tuple(of_items) if isinstance(of_items, list) else (),
     )
+
+
+def _type(word: str, form: str) -> str | None:
+    return TYPES.get(word.lower()) or ("string" if form else None)
+
+
+def _format(said: Mapping[str, Any]) -> str:
+    """Return what kind of text a schema asks for; some name it as the type."""
+    words = (said.get("format"), said.get("type"))
+    found = (FORMATS[word.lower()] for word in words if isinstance(word, str) and word.lower() in FORMATS)
+    return next(found, "password" if said.get("writeOnly") is True else "")
 
 
 def _templates(graph: Mapping[str, Any]) -> list[Input]:

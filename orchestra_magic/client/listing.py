@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import secrecy
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -43,7 +45,9 @@ class Runs(_Listing, list["Run"]):
     def _table(self) -> Table:
         from ..views import listings
 
-        return listings.runs([(run.latest, run.workflow_id) for run in self])
+        for run in self[:1]:
+            run.recognise()  # the workflow says which inputs are secret
+        return listings.runs([(secrecy.state(run.latest, run.hidden), run.workflow_id) for run in self])
 
     def to_frame(self) -> pd.DataFrame:
         """Return a DataFrame with one row per run: id, status, times, duration (s), error, inputs, outputs."""
@@ -57,10 +61,14 @@ class Runs(_Listing, list["Run"]):
 class Steps(_Listing, list["Step"]):
     """The steps of a run, in the order in which they began."""
 
+    run: Run | None = None
+    """The run that they belong to: it knows what is secret."""
+
     def _table(self) -> Table:
         from ..views import listings
 
-        return listings.steps(self)
+        hidden = self.run.hidden if self.run is not None else frozenset()
+        return listings.steps([secrecy.step(each, hidden) for each in self])
 
     def to_frame(self) -> pd.DataFrame:
         """Return a DataFrame with one row per step: node, status, times, duration (s), tokens, error, data."""

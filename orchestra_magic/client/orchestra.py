@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, OrchestraConfigError, OrchestraUsageError, RunUnconfirmed, ServerError
@@ -58,6 +58,7 @@ class Orchestra:
         self._key = None if api_key is None else Key(api_key)
         self._catalog = Catalog(self.workflows)
         self._starter = Starter(self)
+        self._secrets: dict[str, frozenset[str]] = {}
 
     @property
     def base_url(self) -> str:
@@ -105,6 +106,16 @@ class Orchestra:
         """Return a workflow as it was last listed, without asking the server."""
         cached = self._catalog.cached(self.base_url)
         return next((each for each in cached if each.id == workflow_id), None)
+
+    def secret_inputs(self, workflow_id: str) -> frozenset[str]:
+        """Return the names of the inputs whose values are shown nowhere, without asking the server."""
+        listed = self.known(workflow_id)
+        declared = {each.name for each in listed.named_inputs if each.secret} if listed else set()
+        return self._secrets.get(workflow_id, frozenset()) | declared
+
+    def keep_secret(self, workflow_id: str, names: Iterable[str]) -> None:
+        """Show the values of these inputs nowhere in this session, though the workflow does not say so."""
+        self._secrets[workflow_id] = self._secrets.get(workflow_id, frozenset()) | frozenset(names)
 
     def execute(self, workflow: str | Workflow, inputs: Mapping[str, Any] | None = None, *, reuse: bool = False) -> Run:
         """Start a run.

@@ -96,6 +96,11 @@ class Input:
         The values to choose from; empty where any will do.
     source : str
         ``declared``, ``canvas``, ``template`` or ``history``.
+    format : str
+        What kind of text it is, in JSON Schema's words and some more: ``date``, ``time``, ``date-time``,
+        ``multiline``, ``file``, ``password``; empty where nothing is said of it.
+    item_enum : tuple
+        For an array: the values that its items are chosen from.
     """
 
     name: str
@@ -106,6 +111,13 @@ class Input:
     required: bool = False
     enum: tuple[Any, ...] = ()
     source: str = "declared"
+    format: str = ""
+    item_enum: tuple[Any, ...] = ()
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is to be shown nowhere."""
+        return self.format == "password"
 
 
 def run_state(data: Any, run_id: str | None = None) -> RunState | None:

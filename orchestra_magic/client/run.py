@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, OrchestraError, RunDetached, RunFailed, RunTimeout
-from . import api, records, schedule
+from . import api, records, schedule, secrecy
 from .listing import Steps
 from .records import RunState, Step
 from .tabular import tabular
@@ -68,6 +68,7 @@ class Run:
         self._steps_final = False
         self._steps_etag: str | None = None
         self._hushed: Callable[[], bool] | None = None
+        self._hidden: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     @property
@@ -89,6 +90,13 @@ class Run:
     def latest(self) -> RunState:
         """What is known without asking the server."""
         return self._state or RunState(self.id, "unknown")
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The texts of secret inputs, as far as they are known: no view shows them."""
+        if names := self.orchestra.secret_inputs(self.workflow_id):
+            self._hidden |= secrecy.texts(self.latest.inputs.get(name) for name in names)
+        return self._hidden
 
     @property
     def state(self) -> RunState:
@@ -164,6 +172,7 @@ class Run:
             return self._steps
         over, etag = self.latest.finished, self._etag
         found = Steps(records.steps(self.orchestra.ask(api.steps(self.workflow_id, self.id), patience=patience).data))
+        found.run = self
         self._steps, self._steps_final, self._steps_etag = found, over, etag
         return found
 
@@ -274,7 +283,8 @@ class Run:
         if state.finished and not state.succeeded:
             said = f": {state.error.rstrip('.')}." if state.error else "."
             look = f"`%orchestra_steps {self.id} --workflow {self.workflow_id}` shows each step."
-            raise RunFailed(f"Run {self.short_id} ended as {state.status}{said} {look}", self)
+            told = secrecy.masked(f"Run {self.short_id} ended as {state.status}{said} {look}", self.hidden)
+            raise RunFailed(told, self)
         return self
 
     def _goes_on(self, what: str) -> str:

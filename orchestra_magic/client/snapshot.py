@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OrchestraError
+from . import secrecy
 from .records import RunState, Step
 
 if TYPE_CHECKING:
@@ -41,16 +42,17 @@ def snapshot(run: Run, *, look: bool = True) -> Snapshot:
     """
     trouble = (_looked(run) if look else "") or run.trouble or ""
     workflow = run.orchestra.known(run.workflow_id)
+    hidden = run.hidden
     return Snapshot(
-        state=run.latest,
+        state=secrecy.state(run.latest, hidden),
         workflow_id=run.workflow_id,
         workflow_name=workflow.name if workflow else "",
-        steps=tuple(run.known_steps or ()),
+        steps=tuple(secrecy.step(step, hidden) for step in run.known_steps or ()),
         graph=workflow.graph if workflow else {},
         reattach=run.reattach,
         age=run.age,
         note=run.note,
-        trouble=trouble,
+        trouble=secrecy.masked(trouble, hidden),
     )
 
 

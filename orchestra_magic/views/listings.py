@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import diagram
 from .table import Table
@@ -58,7 +58,7 @@ def inputs(found: Iterable[Input]) -> Table:
         [
             each.name,
             each.type or "",
-            "required" if each.required else f"default {line(each.default, 30)}" if each.has_default else "optional",
+            "required" if each.required else f"default {line(default(each), 30)}" if each.has_default else "optional",
             " | ".join(line(choice, 20) for choice in each.enum),
             each.description,
             each.source,
@@ -79,6 +79,11 @@ def workflow_html(workflow: Workflow, known: Iterable[Input]) -> str:
     """Return one workflow as HTML: what it is, its inputs, its picture."""
     head = f"<p><b>{escape(workflow.name)}</b> <code>{escape(workflow.id)}</code><br>{escape(workflow.description)}</p>"
     return f"<div>{head}{inputs(known).html()}{diagram.img(diagram.from_graph(workflow.graph))}</div>"
+
+
+def default(known: Input) -> Any:
+    """Return an input's default as it may be shown."""
+    return "********" if known.secret else known.default
 
 
 def _names(workflow: Workflow) -> list[str]:
