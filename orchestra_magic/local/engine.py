@@ -7,10 +7,12 @@ next begins. After a crash the same function is run again, and the recorded step
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +38,27 @@ _LOOKS_UP = 0.1
 
 
 class Places:
-    """Hands out the places of steps, in the order in which they are asked for."""
+    """Hands out the places of steps, in the order in which they are asked for.
+
+    Parameters
+    ----------
+    recorded : Mapping[str, dict]
+        What earlier attempts at this run recorded, by the names of the steps.
+    """
+
+    def __init__(self, recorded: Mapping[str, Record]) -> None:
+        self._recorded = recorded
 
     def reserve(self, name: str) -> Callable[[Callable[[], Awaitable[Record]]], Awaitable[Record]]:
         """Reserve the next place; return what runs a step there, or recalls it."""
         place = DBOS.reserve_step()
 
         async def run(step: Callable[[], Awaitable[Record]]) -> Record:
-            async def body() -> Record:
-                return await step()
-
-            return await place.run_async({"name": name}, body)
+            if name in self._recorded:
+                return self._recorded[name]
+            record = await step()
+            # The engine takes a plain function through a thread once, and a coroutine three times.
+            return await place.run_async({"name": name}, lambda: record)
 
         return run
 
@@ -78,8 +90,14 @@ class Engine:
         }
         self._dbos = DBOS(config=config)
 
+        self._fresh: set[str] = set()
+
         async def run_graph(run_id: str) -> None:
-            await work(run_id, Places())
+            fresh = run_id in self._fresh
+            self._fresh.discard(run_id)
+            # Asked from within a run, the question would take the place of a step.
+            recorded = [] if fresh else await Context().run(asyncio.ensure_future, self.steps(run_id))
+            await work(run_id, Places({record["key"]: record for record in recorded}))
 
         self._run_graph = DBOS.workflow(name="run_graph", max_recovery_attempts=_ATTEMPTS)(run_graph)
 
@@ -93,6 +111,7 @@ class Engine:
 
     async def start(self, run_id: str) -> None:
         """Start a run. One that was started before is not started again."""
+        self._fresh.add(run_id)
         with SetWorkflowID(run_id):
             await DBOS.start_workflow_async(self._run_graph, run_id)
 

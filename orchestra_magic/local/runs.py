@@ -44,6 +44,14 @@ class _Live:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(eq=False)
+class _Listener:
+    """Somebody who waits: for the end of a run, or for any change."""
+
+    change: asyncio.Future[sqlite3.Row | None]
+    to_the_end: bool
+
+
 @dataclass(frozen=True)
 class View:
     """A run as it is now. ``steps`` is None where the engine has them; see :meth:`Runs.steps`."""
@@ -86,7 +94,9 @@ class Runs:
         self._waiting: deque[str] = deque()
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._interrupted: set[str] = set()
-        self._listeners: dict[str, list[asyncio.Future[None]]] = {}
+        # Rows that are as the store has them, so that it need not be asked again.
+        self._accepted: dict[str, sqlite3.Row] = {}
+        self._listeners: dict[str, list[_Listener]] = {}
         self._graphs: OrderedDict[tuple[str, int], tuple[Graph, bool]] = OrderedDict()
         self._ready = asyncio.Event()
         self._closing = False
@@ -117,7 +127,7 @@ class Runs:
         self._closing = True
         self._waiting.clear()
         for run_id in list(self._listeners):
-            self._notify(run_id)
+            self._notify(run_id, over=True)
 
     async def accept(self, workflow: sqlite3.Row, inputs: Mapping[str, Any], key: str | None) -> str:
         """Accept a run, and return its id. When this returns, it is on the disk.
@@ -135,6 +145,7 @@ class Runs:
         run = NewRun(str(uuid.uuid4()), workflow["workflow_id"], workflow["version"], inputs, defaults, key)
         row, new = await self._store.accept(run)
         if new:
+            self._accepted[row["run_id"]] = row
             self._dispatch(row["run_id"])
         return str(row["run_id"])
 
@@ -153,7 +164,8 @@ class Runs:
 
     async def view(self, run_id: str) -> View | None:
         """Return a run as it is now."""
-        row = await self._store.run(run_id)
+        live = self._live.get(run_id)
+        row = live.row if live else await self._store.run(run_id)
         return None if row is None else self.view_of(row)
 
     def view_of(self, row: sqlite3.Row) -> View:
@@ -178,21 +190,23 @@ class Runs:
         """Return a run when its state is no longer ``tag`` (without one: when it is over), or the time is up."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
+        ended = None
         while True:
-            change = loop.create_future()
-            self._listeners.setdefault(run_id, []).append(change)
+            listener = _Listener(loop.create_future(), to_the_end=tag is None)
+            self._listeners.setdefault(run_id, []).append(listener)
             try:
-                view = await self.view(run_id)
+                view = self.view_of(ended) if ended else await self.view(run_id)
                 left = deadline - loop.time()
                 if view is None or view.finished or left <= 0 or self._closing:
                     return view
                 if tag is not None and view.tag != tag:
                     return view
-                await asyncio.wait({change}, timeout=left)
+                await asyncio.wait({listener.change}, timeout=left)
+                ended = listener.change.result() if listener.change.done() else None
             finally:
                 listeners = self._listeners.get(run_id, [])
-                if change in listeners:
-                    listeners.remove(change)
+                if listener in listeners:
+                    listeners.remove(listener)
                 if not listeners:
                     self._listeners.pop(run_id, None)
 
@@ -200,9 +214,12 @@ class Runs:
         """Stop a run; return whether there was anything to stop."""
         live = self._live.get(run_id)
         outputs = live.walk.outputs() if live and live.walk else {}
-        stopped = await self._store.finish(run_id, Ending(CANCELLED, "the run was cancelled", outputs))
+        row = await self._finish(run_id, Ending(CANCELLED, "the run was cancelled", outputs))
+        self._accepted.pop(run_id, None)
         if run_id in self._waiting:
             self._waiting.remove(run_id)
+        # It may have begun meanwhile.
+        live = self._live.get(run_id)
         if live:
             if live.walk:
                 live.walk.stop.set()
@@ -210,8 +227,8 @@ class Runs:
                 await asyncio.wait_for(live.over.wait(), _CANCEL_PATIENCE)
             except asyncio.TimeoutError:
                 _log.warning("run %s is slow to stop", run_id)
-        self._notify(run_id)
-        return stopped
+        self._notify(run_id, row, over=True)
+        return row is not None
 
     async def prune(self, *, days: float | None, keep: int | None) -> int:
         """Delete finished runs that are older, or more for a workflow, than asked; return how many."""
@@ -226,26 +243,31 @@ class Runs:
     async def work(self, run_id: str, places: Places) -> None:
         """Run a run to its end: what the engine calls, again after a crash."""
         await self._ready.wait()
+        ended = None
         try:
-            row = await self._store.run(run_id)
+            fresh = self._accepted.get(run_id)
+            row = fresh or await self._store.run(run_id)
             if row is None or row["ended"] is not None:
                 return
             if row["recovered"] > MAX_RECOVERIES:
                 await self._fail(run_id, f"the server died {row['recovered']} times while this run was under way")
                 return
             graph, trusted = await self.graph(row["workflow_id"], row["version"])
+            if fresh and run_id not in self._accepted:
+                return  # cancelled meanwhile
             live = self._live[run_id] = _Live(row, graph)
             self._notify(run_id)
-            await self._store.finish(run_id, await self._walk(live, places, trusted=trusted))
+            ended = await self._finish(run_id, await self._walk(live, places, trusted=trusted))
         except Exception as error:  # noqa: BLE001  (a run has to end, whatever happened)
             _log.exception("run %s ended by a fault of the server", run_id)
             await self._fail(run_id, f"a fault of the server, see its log: {type(error).__name__}: {error}")
         finally:
+            self._accepted.pop(run_id, None)
             self._interrupted.discard(run_id)
-            ended = self._live.pop(run_id, None)
-            if ended:
-                ended.over.set()
-            self._notify(run_id)
+            gone = self._live.pop(run_id, None)
+            if gone:
+                gone.over.set()
+            self._notify(run_id, ended, over=True)
             self._next()
 
     async def _walk(self, live: _Live, places: Places, *, trusted: bool) -> Ending:
@@ -270,9 +292,16 @@ class Runs:
         status = FAILED if walk.failure else COMPLETED
         return Ending(status, walk.failure, walk.outputs(), selected)
 
+    async def _finish(self, run_id: str, ending: Ending) -> sqlite3.Row | None:
+        """Write down the end of a run; return its row, or None where it had ended before."""
+        row = await self._store.finish(run_id, ending)
+        live = self._live.get(run_id)
+        if row is not None and live:
+            live.row = row
+        return row
+
     async def _fail(self, run_id: str, message: str) -> None:
-        await self._store.finish(run_id, Ending(FAILED, message, {}))
-        self._notify(run_id)
+        self._notify(run_id, await self._finish(run_id, Ending(FAILED, message, {})), over=True)
 
     def _dispatch(self, run_id: str) -> None:
         self._waiting.append(run_id)
@@ -294,7 +323,10 @@ class Runs:
         finally:
             del self._starting[run_id]
 
-    def _notify(self, run_id: str) -> None:
-        for listener in self._listeners.pop(run_id, ()):
-            if not listener.done():
-                listener.set_result(None)
+    def _notify(self, run_id: str, row: sqlite3.Row | None = None, *, over: bool = False) -> None:
+        """Wake those who wait for a change of a run, or for its end; ``row`` is how it ended, where that is known."""
+        listeners = self._listeners.get(run_id, [])
+        for listener in [one for one in listeners if over or not one.to_the_end]:
+            listeners.remove(listener)
+            if not listener.change.done():
+                listener.change.set_result(row)

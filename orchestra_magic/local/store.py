@@ -153,12 +153,11 @@ class Store(Database):
                 return found, False
             defaults = dumps(run.defaults)
             row = (run.run_id, run.workflow_id, run.version, inputs, defaults, now(), run.key, digest)
-            db.execute(
+            query = (
                 "INSERT INTO runs (run_id, workflow_id, version, inputs, defaults, started, key, digest) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *"
             )
-            return db.execute("SELECT * FROM runs WHERE run_id = ?", (run.run_id,)).fetchone(), True
+            return db.execute(query, row).fetchall()[0], True
 
         return await self.write(work)
 
@@ -183,15 +182,15 @@ class Store(Database):
         query = "UPDATE runs SET recovered = recovered + 1 WHERE run_id = ?"
         await self.write(lambda db: db.executemany(query, [(run_id,) for run_id in run_ids]))
 
-    async def finish(self, run_id: str, ending: Ending) -> bool:
-        """Write down how a run ended, unless that is written already; return whether it was not."""
+    async def finish(self, run_id: str, ending: Ending) -> sqlite3.Row | None:
+        """Write down how a run ended, and return its row; None where that is written already."""
         node_outputs = dumps(ending.node_outputs)
         query = (
             "UPDATE runs SET status = ?, ended = max(?, started), error = ?, outputs = ?, node_outputs = ? "
-            "WHERE run_id = ? AND ended IS NULL"
+            "WHERE run_id = ? AND ended IS NULL RETURNING *"
         )
         row = (ending.status, now(), ending.error, ending.outputs, node_outputs, run_id)
-        return await self.write(lambda db: db.execute(query, row).rowcount == 1)
+        return await self.write(lambda db: next(iter(db.execute(query, row).fetchall()), None))
 
     async def old_runs(self, before: int | None, keep: int | None) -> list[str]:
         """Return finished runs: those that ended before a time, and all but the newest ``keep`` of each workflow."""
