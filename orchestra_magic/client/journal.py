@@ -2,7 +2,8 @@
 
 One JSON line per event, appended: ``intended`` before the POST, ``started`` after. It holds ids, the workflow,
 the address, the time and a digest of the inputs under a random key of this computer; never the inputs, never
-an API key. A disk that is full or read-only is a warning and never a failed run.
+an API key. A disk that is full or read-only is a warning and never a failed run: what it did not take is
+remembered in this process.
 
 A line is with the system before the next thing is done, which is what a killed kernel asks for. That it is on
 the disk, which is what a power cut asks for, is seen to within moments and beside the POST (:class:`_Syncer`).
@@ -11,23 +12,27 @@ the disk, which is what a power cut asks for, is seen to within moments and besi
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from .. import paths
 from .records import moment
+
+log = logging.getLogger("orchestra_magic")
 
 GATHER_SECONDS = 0.02
 
@@ -36,7 +41,8 @@ GATHER_SECONDS = 0.02
 class Entry:
     """One start, as the journal has it.
 
-    ``run_id`` is None where the start was intended and its answer is not known.
+    ``run_id`` is None where the start was intended and its answer is not known; ``lost`` says that nobody
+    waits for that answer any more.
     """
 
     key: str
@@ -45,6 +51,7 @@ class Entry:
     digest: str
     sent_at: datetime
     run_id: str | None = None
+    lost: bool = False
 
     @property
     def unconfirmed(self) -> bool:
@@ -68,12 +75,29 @@ def dropped(key: str) -> None:
     _append({"event": "dropped", "key": key})
 
 
+def lost(key: str) -> None:
+    """Note that the answer to a start will not come any more: its run may be any that fits."""
+    _append({"event": "lost", "key": key})
+
+
+def claim(key: str, run_id: str) -> bool:
+    """Take a run for a start whose answer was lost; return whether no other start has it.
+
+    The order of the lines decides, so that of two kernels at once one gets the run and both know which.
+    """
+    _append({"event": "claimed", "key": key, "run_id": run_id})
+    return any(entry.key == key and entry.run_id == run_id for entry in entries())
+
+
 def entries() -> list[Entry]:
     """Return all starts that happened or may have, oldest first."""
     found: dict[str, Entry] = {}
+    said: dict[str, str] = {}
+    claims: list[tuple[str, str]] = []
+    over: dict[str, set[str]] = {"lost": set(), "dropped": set()}
     for line in _lines():
-        key = str(line.get("key"))
-        if line.get("event") == "intended":
+        key, event, run_id = str(line.get("key")), line.get("event"), line.get("run_id")
+        if event == "intended":
             found[key] = Entry(
                 key,
                 str(line.get("base_url")),
@@ -81,12 +105,22 @@ def entries() -> list[Entry]:
                 str(line.get("digest")),
                 moment(line.get("time")) or datetime.fromtimestamp(0, timezone.utc),
             )
-        elif line.get("event") == "dropped":
-            found.pop(key, None)
-        elif line.get("event") == "started" and key in found:
-            old = found[key]
-            found[key] = Entry(old.key, old.base_url, old.workflow_id, old.digest, old.sent_at, str(line["run_id"]))
-    return list(found.values())
+        elif event == "started" and run_id:
+            said[key] = str(run_id)
+        elif event == "claimed" and run_id:
+            claims.append((key, str(run_id)))
+        elif event in ("lost", "dropped"):
+            over[event].add(key)
+    taken = set(said.values())
+    for key, run_id in claims:  # what the server itself said of a start comes first
+        if key not in said and run_id not in taken:
+            said[key] = run_id
+            taken.add(run_id)
+    return [
+        replace(entry, run_id=said.get(key), lost=key in over["lost"])
+        for key, entry in found.items()
+        if key not in over["dropped"]
+    ]
 
 
 def settle() -> None:
@@ -146,15 +180,23 @@ def _append(event: dict[str, Any]) -> None:
     place = _file()
     try:
         handle = _opened(place)
+        # A full disk takes a part of a line, and that is no error yet.
         with os.fdopen(handle, "r+b", buffering=0) as file:  # one write with O_APPEND: kernels do not tear lines
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     line = b"\n" + line  # a line torn by a crash must not swallow this one
-            file.write(line)
+            fault = None if file.write(line) == len(line) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _syncer.see_to(place)
     except OSError as error:
-        _warn(error)
+        fault = error
+    if fault is not None:
+        _unwritten.setdefault(place, []).append(event)
+        _warn(fault)
+
+
+_unwritten: dict[Path, list[dict[str, Any]]] = {}
+"""What a disk did not take."""
 
 
 def _opened(place: Path) -> int:
@@ -182,9 +224,13 @@ class _Syncer:
     def see_to(self, place: Path) -> None:
         with self._lock:
             self._waiting.add(place)
-            if self._thread is None:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            try:
                 self._thread = threading.Thread(target=self._work, name="orchestra-journal")
                 self._thread.start()
+            except RuntimeError:  # no more threads, or the interpreter ends: the system brings it to the disk
+                self._thread = None
 
     def settle(self) -> None:
         thread = self._thread
@@ -212,22 +258,27 @@ _syncer = _Syncer()
 
 
 def _lines() -> Iterator[dict[str, Any]]:
+    place = _file()
     try:
-        text = _file().read_bytes()
+        text = place.read_bytes()
     except OSError:
-        return
+        text = b""
     for line in text.split(b"\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # torn, or of a later version
         if isinstance(event, dict):
             yield event
+    yield from _unwritten.get(place, ())
 
 
 def _warn(error: OSError) -> None:
-    warnings.warn(
+    message = (
         f"The journal of runs cannot be written ({error.strerror or error}): note the run id yourself, since this "
-        f"computer will not remember it. Make {paths.home()} writable, or set ORCHESTRA_HOME to a folder that is.",
-        stacklevel=2,
+        f"computer will not remember it. Make {paths.home()} writable, or set ORCHESTRA_HOME to a folder that is."
     )
+    try:
+        warnings.warn(message, stacklevel=2)
+    except Warning:  # where warnings are errors too, a run that was started is not to be lost to one
+        log.warning(message)
