@@ -16,7 +16,7 @@ from ..errors import OrchestraInputError
 from .refusals import MAX_DEPTH, child
 from .values import to_json
 
-__all__ = ["names", "substitute"]
+__all__ = ["names", "substitute", "variable"]
 
 _NAME = r"[^\W\d]\w*"
 _WHOLE = re.compile(rf"\$({_NAME})((?:\.{_NAME}|\[[^\[\]]+\])*)")
@@ -68,6 +68,28 @@ def substitute(inputs: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
     if substitution.faults:
         raise OrchestraInputError(_report(substitution.faults))
     return found
+
+
+def variable(text: str, namespace: Mapping[str, Any]) -> Any:
+    """Return what a text that is exactly ``$name`` or ``$name.path`` stands for: the object, not its JSON.
+
+    Raises
+    ------
+    ValueError
+        If the text is anything else.
+    LookupError
+        If there is no such variable, or nothing at the end of the path.
+    """
+    found = _WHOLE.fullmatch(text)
+    first = None if found else _DOLLAR.match(text)
+    if first and first.end() == len(text):
+        found = _BRACED.fullmatch(first[1] or "")
+    if found is None:
+        raise ValueError(text)
+    try:
+        return _look_up(namespace, found[1], found[2])
+    except _MissingError as missing:
+        raise LookupError(str(missing)) from None
 
 
 def names(inputs: Mapping[str, Any]) -> frozenset[str]:
