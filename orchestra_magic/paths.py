@@ -21,7 +21,10 @@ def home() -> Path:
 
 def private_folder(path: Path) -> Path:
     """Make ``path`` a folder that only its owner can enter, and return it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_dir():
+        if path.parent != path:
+            private_folder(path.parent)  # mkdir's own `parents` would leave those to the umask
+        path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 

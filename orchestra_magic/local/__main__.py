@@ -13,6 +13,7 @@ from typing import Any
 
 from .._version import __version__
 from . import process
+from .private import LinkError, keep_own_bits
 
 _NEEDS = ("dbos", "starlette", "uvicorn")
 
@@ -20,9 +21,10 @@ _NEEDS = ("dbos", "starlette", "uvicorn")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
+    keep_own_bits()
     try:
         return int(options.run(options))
-    except process.CommandError as error:
+    except (process.CommandError, LinkError) as error:
         return _complain(str(error))
 
 
@@ -92,7 +94,7 @@ def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]],
     try:
         chosen = {} if options.idle_hours is None else {"idle_hours": options.idle_hours}
         serve(Options(data, options.port, **chosen), ready)
-    except StartError as error:
+    except (StartError, LinkError) as error:
         return str(error)
     return None
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from .private import LinkError, open_private
+
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
@@ -128,4 +130,7 @@ class Database:
 
 def private_file(path: Path) -> None:
     """Make ``path`` a file that only its owner can read, if there is none."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    try:
+        os.close(open_private(path, os.O_RDWR))
+    except LinkError as error:
+        raise DataError(str(error)) from None

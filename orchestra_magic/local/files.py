@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
+from .private import open_private
 
 if sys.platform == "win32":
     import msvcrt
@@ -33,7 +34,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         paths.private_folder(path.parent)
         self._path = path
-        self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        self._file = open_private(path, os.O_RDWR)
 
     def take(self, *, wait: bool = False) -> None:
         """Take the lock, and write our process id into its file.
@@ -90,7 +91,10 @@ else:
 def folder() -> Path:
     """Return the folder of the embedded server."""
     paths.private_folder(paths.home())
-    return paths.private_folder(paths.server_file().parent)
+    own = paths.private_folder(paths.server_file().parent)
+    if os.name == "posix" and (about := own.stat()).st_uid == os.geteuid() and about.st_mode & 0o077:
+        own.chmod(0o700)
+    return own
 
 
 def server_lock() -> Lock:
@@ -147,7 +151,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file for its owner alone, so that whoever reads it sees all of it or the one before."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    file = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)
+    file = open_private(fresh, os.O_WRONLY | os.O_EXCL)
     with os.fdopen(file, "w", encoding="utf-8") as stream:
         json.dump(content, stream)
         stream.flush()

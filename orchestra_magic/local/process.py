@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from .. import paths
 from . import files
+from .private import open_private
 
 _ANSWER_SECONDS = 5.0
 _STOP_SECONDS = 15.0
@@ -98,7 +99,7 @@ def start(arguments: list[str]) -> dict[str, Any]:
 
 def _launch(arguments: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "orchestra_magic.local", "serve", "--detached", *arguments]
-    crash = os.open(files.crash_file(), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    crash = open_private(files.crash_file(), os.O_WRONLY | os.O_TRUNC)
     try:
         server = subprocess.Popen(  # noqa: S603  (our own command)
             command,

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from .engine import Engine
 from .idle import DEFAULT_HOURS, Idle
 from .knowledge.bases import Bases
 from .nodes import Services
+from .private import PrivateLog, refuse_links
 from .runs import Runs
 from .sandbox.access import limits_of_the_sandbox
 from .sandbox.runner import Sandbox
@@ -60,7 +60,9 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     StartError
         If it cannot start; nothing was changed.
     """
-    locks = [_take(files.server_lock()), _take(files.Lock(paths.private_folder(options.data) / "lock"))]
+    refuse_links(files.folder().iterdir())
+    refuse_links(_files_in(paths.private_folder(options.data)))
+    locks = [_take(files.server_lock()), _take(files.Lock(options.data / "lock"))]
     identity = files.read_identity()
     listener = _listen(options.port, identity.port)
     address = listener.getsockname()
@@ -91,6 +93,12 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
             paths.server_file().unlink(missing_ok=True)
         for lock in locks:
             lock.close()
+
+
+def _files_in(data: Path) -> list[Path]:
+    """Return what is ours in a folder that may hold other things as well."""
+    databases = [*data.glob("*.sqlite*"), *data.glob("knowledge/*.sqlite*")]
+    return [data / "lock", data / "knowledge", *databases]
 
 
 async def _serve(options: Options, listener: socket.socket, about: dict[str, Any], answers: Callable[[], None]) -> None:
@@ -206,8 +214,7 @@ def _listen(asked: int | None, last: int) -> socket.socket:
 
 
 def _log_to_file() -> None:
-    os.close(os.open(files.log_file(), os.O_CREAT | os.O_WRONLY, 0o600))
-    handler = RotatingFileHandler(files.log_file(), maxBytes=5_000_000, backupCount=3, encoding="utf-8")
+    handler = PrivateLog(files.log_file(), maxBytes=5_000_000, backupCount=3, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("orchestra_magic").setLevel(logging.INFO)

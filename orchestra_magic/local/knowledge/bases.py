@@ -187,6 +187,8 @@ class Bases:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    if path.is_symlink():
+        raise DataError(f"{path} is a symbolic link, which is not followed; move it away")
     # A connection for each use: a base can be deleted at any time, and opening one costs little.
     db = sqlite3.connect(path, isolation_level=None, timeout=30)
     db.row_factory = sqlite3.Row
