@@ -55,6 +55,7 @@ class Starter:
             journal.dropped(key)
             raise
         except KeyboardInterrupt:
+            journal.lost(key)
             raise RunUnconfirmed(
                 "Interrupted while the run was being started: it may go on. `orchestra.reconcile(error)` looks for it.",
                 workflow_id=workflow_id,
@@ -63,13 +64,13 @@ class Starter:
                 key=key,
             ) from None
         else:
-            run_id = answer.data.get("run_id") if isinstance(answer.data, Mapping) else None
-            if run_id:
-                journal.started(key, str(run_id))
-                state = RunState(str(run_id), "queued", inputs=inputs)
-                return Run(orchestra, str(run_id), workflow_id, state=state, just_started=True)
+            run_id = _run_id(answer.data)
+            if run_id is not None:
+                journal.started(key, run_id)
+                state = RunState(run_id, "queued", inputs=inputs)
+                return Run(orchestra, run_id, workflow_id, state=state, just_started=True)
             why = "The server answered without a run id."
-        return reconcile(orchestra, workflow_id, inputs, key=key, sent_at=sent_at, why=why)
+        return reconcile(orchestra, workflow_id, inputs, key=key, sent_at=sent_at, why=why, digest=digest)
 
     def _earlier(self, workflow_id: str, digest: str) -> Run | None:
         """Return the newest run of the journal with these inputs that is completed or still going on."""
@@ -84,3 +85,13 @@ class Starter:
                         run.note = f"Taken instead of a new run: it was started at {entry.sent_at:%Y-%m-%d %H:%M} UTC."
                         return run
         return None
+
+
+def _run_id(data: Any) -> str | None:
+    """Return the run id of an answer to a start, None where there is none that a run can be asked for by."""
+    said = data.get("run_id") if isinstance(data, Mapping) else None
+    if isinstance(said, int) and not isinstance(said, bool):
+        return str(said)
+    if not isinstance(said, str) or said in {"", ".", ".."}:
+        return None
+    return said if len(said) <= 200 and said.isprintable() else None

@@ -153,7 +153,13 @@ def _exchange(request: Request, endpoint: Endpoint, url: str) -> Raw:
 
 def _once(request: Request, endpoint: Endpoint, url: str) -> Raw:
     """Send one HTTP request once."""
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip", **request.headers}
+    headers = {
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "Cache-Control": "no-cache",  # the state of a run that a proxy has kept is none
+        **request.headers,
+    }
     payload = request.payload
     if payload is not None:
         headers["Content-Type"] = "application/json"
