@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestra_magic.local.sandbox import bubblewrap, landlock
-from orchestra_magic.local.sandbox.runner import Limits, Sandbox
+from orchestra_magic.local.sandbox.execution import Limits
+from orchestra_magic.local.sandbox.runner import Sandbox
 
 
 def run(code, values=None, **limits):
@@ -48,10 +49,51 @@ def test_output_is_not_taken_for_the_result():
     assert (done.results, done.stdout, done.stderr) == ("r", 'out\n{"results": 9}\n', "err\n")
 
 
-def test_values_that_json_cannot_hold_stand_as_text():
-    done = run("float('nan')")
-    assert done.results == "nan"
-    assert "is not JSON" in done.stderr
+@pytest.mark.parametrize(
+    ("code", "results", "note"),
+    [
+        ("float('nan')", None, "NaN and infinite numbers stand as null"),
+        ("{'a': [1, float('inf')], (1, 2): 'b'}", {"a": [1, None], "(1, 2)": "b"}, "NaN"),
+        ("[1, b'x', {'k': range(2)}]", [1, "b'x'", {"k": "range(0, 2)"}], "a value of the type bytes is not JSON"),
+        ("a = [1]\na.append(a)\na", [1, None], "what holds itself"),
+        ("10**5000", "<int>", "type int is not JSON"),
+        ("class C:\n    def __repr__(self): 1/0\nC()", "<C>", "a value of the type C"),
+        ("import decimal\n[decimal.Decimal('0.5'), decimal.Decimal('0.10')]", [0.5, "0.10"], ""),
+        ("import numpy\n{numpy.int64(1): numpy.array([1, numpy.nan])}", {"1": [1.0, None]}, "NaN"),
+    ],
+)
+def test_values_that_json_cannot_hold_are_changed_and_said(code, results, note):
+    done = run(code)
+    assert (done.results, done.error) == (results, "")
+    assert (note in done.stderr) if note else not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "results"),
+    [
+        ("pd.DataFrame({'a': [1, None], 'b': ['x', None]})", [{"a": 1.0, "b": "x"}, {"a": None, "b": None}]),
+        ("pd.DataFrame({'t': [pd.Timestamp('2026-01-02'), pd.NaT]})", [{"t": "2026-01-02T00:00:00"}, {"t": None}]),
+        (
+            "pd.DataFrame({'k': ['x', 'x', 'y'], 'v': [1, 2, 3]}).groupby('k').sum()",
+            [{"k": "x", "v": 3}, {"k": "y", "v": 3}],
+        ),
+        ("pd.DataFrame({1: [1], ('a', 'b'): [2]})", [{"1": 1, "('a', 'b')": 2}]),
+        ("pd.DataFrame([[1, 2]], columns=['a', 'b'], index=[7])", [{"a": 1, "b": 2}]),
+        ("pd.Series([1, 2], index=['a', 'b'])", {"a": 1, "b": 2}),
+        ("pd.Series([1, None])", [1.0, None]),
+        ("pd.Series([1, None], dtype='Int64')", [1, None]),
+        ("pd.DataFrame({'c': pd.Categorical(['u', 'v'])})", [{"c": "u"}, {"c": "v"}]),
+        ("{'mean': pd.Series([1, 2]).mean(), 'na': [pd.NA, pd.NaT]}", {"mean": 1.5, "na": [None, None]}),
+        ("[pd.Index(['a']), pd.Timestamp('2026-01-02')]", [["a"], "2026-01-02T00:00:00"]),
+        ("pd.DataFrame()", []),
+    ],
+)
+def test_tables_are_rows(code, results):
+    done = run(f"import pandas as pd\n{code}")
+    assert (done.results, done.error, done.stderr) == (results, "", "")
+
+
+def test_the_lambda_stands_as_text():
     assert run("lambda: 1").results.startswith("<function")
 
 
@@ -189,6 +231,11 @@ def test_a_daemon_is_found_after_a_timeout(tmp_path, monkeypatch):
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+def test_our_own_modules_are_not_in_the_way():
+    for name in ("results", "landlock", "child"):
+        assert "ModuleNotFoundError" in run(f"import {name}").error
+
+
 @linux
 def test_nothing_survives_a_server_that_is_killed(restarted):
     server = restarted
@@ -200,16 +247,19 @@ def test_nothing_survives_a_server_that_is_killed(restarted):
 
     pids = family(server.pid)
     assert len(pids) >= 2
+    folders = {Path(f"/proc/{pid}/cwd").readlink() for pid in pids}
+    assert any("orchestra-code-" in str(one) for one in folders)
     server.kill()
-    deadline = time.monotonic() + 5
-    while not all(gone(pid) for pid in pids):
+    deadline = time.monotonic() + 30
+    while not all(gone(pid) for pid in pids) or any(one.exists() for one in folders):
         assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture
 def bwrapped(monkeypatch):
-    if bubblewrap.find() is None:
-        pytest.skip("bubblewrap is not installed")
+    if reason := bubblewrap.unusable():
+        pytest.skip(reason)
     monkeypatch.setenv("ORCHESTRA_CODE_SANDBOX", "bwrap")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import references
 from ..sandbox import code_references
-from ..sandbox.runner import Limits, NotIsolatedError
+from ..sandbox.execution import Limits, NotIsolatedError
+from ..sandbox.runner import LOCAL, SANDBOXES, choose
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 DEFAULT_TIMEOUT = 60.0
@@ -26,7 +27,7 @@ def _parse(code: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 class CodeNode(NodeType):
-    """``metadata: {"code": "…", "timeout": 60}``."""
+    """``metadata: {"code": "…", "timeout": 60, "sandbox": "local|bwrap|strict"}``."""
 
     name = "code"
     keeps_time = True
@@ -39,6 +40,9 @@ class CodeNode(NodeType):
             yield "code", "a code node needs its program here, as text"
         elif fault := _parse(code)[0]:
             yield "code", f"this is not Python: {fault}"
+        asked = node.metadata.get("sandbox")
+        if asked is not None and asked not in SANDBOXES:
+            yield "sandbox", f"there is no sandbox {asked!r}; there are: {', '.join(SANDBOXES)}"
 
     def references(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield the references in the program."""
@@ -55,9 +59,10 @@ class CodeNode(NodeType):
     async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
         """Run the program. What it raised is data: the run goes on, and the output says so."""
         limits = Limits(timeout=inputs["timeout"])
-        sandbox = call.services.sandbox
+        run = call.services.sandbox.run
         try:
-            done = await sandbox.run(inputs["code"], inputs["values"], limits, trusted=call.trusted)
+            chosen = choose(call.node.metadata.get("sandbox"), trusted=call.trusted)
+            done = await run(inputs["code"], inputs["values"], limits, sandbox=chosen, trusted=call.trusted)
         except NotIsolatedError as refused:
             way = "" if call.trusted else "; or read the code, and upload the workflow again as trusted"
             raise NodeError(f"{refused}{way}") from None
@@ -71,7 +76,8 @@ class CodeNode(NodeType):
             "sandbox_id": done.sandbox_id,
         }
         output = {"data": data, "error": done.stopped, "successfull": good, "successful": good}
-        return Outcome(output, error=error.splitlines()[-1] if error else None)
+        notes = {} if chosen == LOCAL else {"sandbox": chosen}
+        return Outcome(output, error=error.splitlines()[-1] if error else None, notes=notes)
 
 
 def _timeout(node: Node) -> float:

@@ -1,8 +1,9 @@
 """What runs inside the sandbox: one program, once.
 
 Started as ``python -I -S`` by :mod:`.runner`, without the package around it: it needs the standard library alone.
-It reads the request, a JSON object, from its standard input, and writes what came of it to a pipe of its own,
-so that nothing the program prints is taken for its result.
+It reads two lines from its standard input, each a JSON object: how it is confined, which it does at once, and
+the request, for which it may wait long. What came of it goes as a line over a pipe of its own, so that nothing
+the program prints is taken for its result.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 
 import code_references  # type: ignore[import-not-found]  # stands beside this file, not in a package
 import landlock  # type: ignore[import-not-found]
+import results  # type: ignore[import-not-found]
 
 _FILE = "<code>"
+_OURS = ("child", "code_references", "landlock", "results", "supervisor")
 _ERROR_LENGTH = 8000
-_REPR_LENGTH = 10_000
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -75,32 +77,6 @@ def describe(error: BaseException, code: str) -> str:
     return "".join(lines)[-_ERROR_LENGTH:].strip()
 
 
-def encode(outcome: dict[str, Any]) -> bytes:
-    """Return the outcome as JSON; a value that JSON cannot hold goes as its ``repr``, and is said to."""
-    try:
-        return json.dumps(outcome, allow_nan=False, default=as_json).encode()
-    except BaseException:  # noqa: BLE001  (the value is the program's own, and so is what it raises)
-        value = outcome["results"]
-    kind = type(value).__name__
-    try:
-        shown = repr(value)[:_REPR_LENGTH]
-    except BaseException:  # noqa: BLE001
-        shown = f"<{kind}>"
-    note = f"the last value, a {kind}, is not JSON and stands here as text\n"
-    return json.dumps({**outcome, "results": shown, "note": note}).encode()
-
-
-def as_json(value: Any) -> Any:
-    """Return sets, dates, arrays and data frames as JSON has them; raise for anything else."""
-    if isinstance(value, set | frozenset):
-        return list(value)
-    for method, arguments in (("isoformat", {}), ("to_dict", {"orient": "records"}), ("tolist", {})):
-        convert = getattr(value, method, None)
-        if callable(convert):
-            return convert(**arguments)
-    raise TypeError(type(value).__name__)
-
-
 def flush(stream: Any) -> None:
     """Flush what the program may have closed, or replaced by anything."""
     try:
@@ -109,20 +85,36 @@ def flush(stream: Any) -> None:
         return
 
 
-def main(result: int) -> None:
+def main(pipe: int) -> None:
     """Serve one request and end the process, whatever threads the program left behind."""
-    request = json.loads(sys.stdin.buffer.read())
-    os.set_inheritable(result, False)
+    stream = sys.stdin.buffer
+    os.set_inheritable(pipe, False)
+    prepare(json.loads(stream.readline()))
+    line = stream.readline()
+    if not line:
+        os._exit(0)
+    request = json.loads(line)
+    stream.close()
     sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123  (open until the end)
-    sys.argv = [_FILE]
-    sys.path += request["path"]
     limit(request["limits"])
-    access = request["access"]
+    outcome = results.encode(run(request["code"], request["values"]))
+    for printed in (sys.stdout, sys.stderr):
+        flush(printed)
+    with os.fdopen(pipe, "wb") as file:
+        file.write(outcome + b"\n")
+    os._exit(0)
+
+
+def prepare(setup: dict[str, Any]) -> None:
+    """Do ahead what need not wait for the request: give up access, and go the way once."""
+    sys.argv = [_FILE]
+    sys.path += setup["path"]
+    for name in _OURS:
+        # A program that imports one of these means a package of that name.
+        sys.modules.pop(name, None)
+    access = setup["access"]
     if access:
         landlock.restrict(access["readable"], access["writable"], network=access["network"])
-    outcome = encode(run(request["code"], request["values"]))
-    for stream in (sys.stdout, sys.stderr):
-        flush(stream)
-    with os.fdopen(result, "wb") as pipe:
-        pipe.write(outcome)
-    os._exit(0)
+    limit({})
+    # What was done once is quicker the second time: its memory is this process's own by then.
+    results.encode(run("None", {}))

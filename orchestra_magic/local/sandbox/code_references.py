@@ -38,11 +38,8 @@ def find(tree: ast.AST) -> list[str]:
 def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
     """Replace the references in ``tree``: a bare one by its value's name, one inside text by the text."""
 
-    def text(path: str) -> Any:
-        value = values[path]
-        if isinstance(value, str):
-            return value
-        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    def text(path: str) -> str:
+        return _text(values[path])
 
     class Filler(ast.NodeTransformer):
         def visit_Set(self, node: ast.Set) -> ast.AST:
@@ -66,6 +63,73 @@ def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
 
     filled: ast.Module = Filler().visit(tree)
     return filled
+
+
+def name(code: str, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return ``code`` with a name in the place of each reference, and the values of these names.
+
+    It is for an interpreter that takes source alone. Only names come into it, and every line stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If a reference stands where no name can.
+    """
+    code = code.replace("\r\n", "\n").replace("\r", "\n")
+    tree = ast.parse(code, "<code>")
+    source = code.encode()
+    lines = [0, *(match.end() for match in re.finditer(rb"\n", source))]
+    patterns = {id(one) for node in ast.walk(tree) for one in _of_pattern(node)}
+    named: dict[str, Any] = {}
+    places: list[tuple[int, int, bytes]] = []
+    for node, in_fstring in _places(tree):
+        path = _bare(node)
+        if path is not None:
+            value = values[path]
+        elif not in_fstring and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            value = _substitute(node.value, lambda path: _text(values[path]))
+            if value == node.value:
+                continue
+        else:
+            continue
+        expression: Any = node
+        begin = lines[expression.lineno - 1] + expression.col_offset
+        end = lines[expression.end_lineno - 1] + expression.end_col_offset
+        # Inside f-strings, Pythons before 3.12 do not know where a part stands.
+        if id(node) in patterns or not _is(source[begin:end], expression):
+            raise ValueError(
+                f"line {expression.lineno}: a reference cannot stand here in the sandbox 'strict'; "
+                "give it a name on a line of its own, and use that"
+            )
+        word = f"__orchestra_{len(named)}__"
+        named[word] = value
+        places.append((begin, end, word.encode()))
+    for begin, end, word_there in sorted(places, reverse=True):
+        gone = source[begin:end].count(b"\n")
+        source = source[:begin] + b"(" + word_there + b"\n" * gone + b")" + source[end:]
+    return source.decode(), named
+
+
+def _of_pattern(node: ast.AST) -> list[ast.expr]:
+    """Return the values that a pattern compares with: there, a name would take any."""
+    if isinstance(node, ast.MatchValue):
+        return [node.value]
+    return node.keys if isinstance(node, ast.MatchMapping) else []
+
+
+def _is(source: bytes, node: ast.expr) -> bool:
+    """Tell whether ``source`` says ``node``."""
+    try:
+        said = ast.parse(b"(" + source + b")", mode="eval").body
+    except (SyntaxError, ValueError):
+        return False
+    return ast.dump(said) == ast.dump(node)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:

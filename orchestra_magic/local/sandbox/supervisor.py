@@ -27,7 +27,13 @@ def main(result: int) -> None:
     parent = os.getppid()
     libc = ctypes.CDLL(None)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
-    signal.signal(signal.SIGTERM, _end)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        _end_all()
+        _remove_folder()
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
     libc.prctl(_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
@@ -47,6 +53,7 @@ def main(result: int) -> None:
             break
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_all()
+    _remove_folder()
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
@@ -54,9 +61,15 @@ def main(result: int) -> None:
     os._exit(max(code, 0))
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    _end_all()
-    os._exit(1)
+def _remove_folder() -> None:
+    """Leave no folder behind, also where the server that made it was killed."""
+    folder = os.getcwd()  # noqa: PTH109  (pathlib would double the start-up)
+    try:
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:
+        import shutil  # only a program that left something makes this wait for it
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _end_all() -> None:
