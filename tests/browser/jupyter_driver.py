@@ -220,6 +220,10 @@ class OpenNotebook:
         """What stands below a cell."""
         return self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .jp-Cell-outputArea')
 
+    def editor(self, number: int) -> Locator:
+        """Where a cell is typed."""
+        return self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .cm-content')
+
     def text(self, number: int) -> str:
         """What a cell printed."""
         return "".join("".join(each.get("text", "")) for each in self._outputs(number))
