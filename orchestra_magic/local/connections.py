@@ -18,7 +18,7 @@ HEAD_SECONDS = 15.0
 """How long a request's first line and headers may take."""
 BODY_SECONDS = 60.0
 """How long its body may take."""
-ACCEPTED_AT_ONCE = 64
+ACCEPTED_AT_ONCE = 16
 """Connections that are taken between two looks at how many there are."""
 KNOWN = "known"
 """The member of a request's state by which the guard says that the token was right."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .values import dumps, loads
@@ -27,9 +27,11 @@ async def read_body(request: Request) -> Any:
     Raises
     ------
     HTTPException
-        If it is not JSON.
+        If it is not JSON, or did not arrive.
     """
     try:
         return loads(await request.body())
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection was closed before the body was there") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise HTTPException(400, f"the body is not JSON: {error}") from None
