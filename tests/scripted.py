@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import ssl
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,10 +41,33 @@ class Reply:
     act: Callable[[BaseHTTPRequestHandler], None] | None = None
 
 
-class Scripted:
-    """A server that answers each route by what the test put there; what came is in ``said``."""
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
 
-    def __init__(self) -> None:
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.cut: bytes | None = None
+        self.closing = threading.Event()
+
+    def verify_request(self, request: Any, _: Any) -> bool:
+        """Tear down a connection whose request begins with ``cut``, before a byte of it is read."""
+        if self.cut is None or request.recv(len(self.cut), socket.MSG_PEEK) != self.cut:
+            return True
+        torn(request)
+        return False
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that went away is none of our business."""
+
+
+class Scripted:
+    """A server that answers each route by what the test put there; what came is in ``said``.
+
+    With ``tls`` it speaks TLS.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.said: list[Said] = []
         self.routes: dict[tuple[str, str], Any] = {}
         owner = self
@@ -57,13 +84,20 @@ class Scripted:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(Handler)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}{BASE}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}{BASE}"
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._server.server_port}"
 
     @property
     def posts(self) -> list[Said]:
@@ -76,7 +110,12 @@ class Scripted:
         """
         self.routes[method, path] = list(replies)
 
+    def cut(self, method: str) -> None:
+        """Tear down the connections of requests with this method before a byte of them is read."""
+        self._server.cut = method.encode() + b" "
+
     def close(self) -> None:
+        self._server.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -113,3 +152,10 @@ class Scripted:
 def reset(handler: BaseHTTPRequestHandler) -> None:
     """Close the connection without an answer."""
     handler.connection.close()
+
+
+def torn(connection: socket.socket) -> None:
+    """Reset the connection itself: not an end, but a break."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        socket.socket(fileno=connection.detach()).close()

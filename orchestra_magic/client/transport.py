@@ -167,7 +167,7 @@ def _once(request: Request, endpoint: Endpoint, url: str) -> Raw:
     patience = endpoint.read_timeout + request.patience
     with wire.exchange(patience) as exchange:
         try:
-            with _session(request, endpoint) as session:
+            with _Lent(request, endpoint) as session:
                 proxies = {} if endpoint.loopback else dict(endpoint.proxies)
                 ours = session.merge_environment_settings(url, proxies, True, endpoint.ca_bundle, None)
                 timeout = (endpoint.connect_timeout, patience)
@@ -182,7 +182,7 @@ def _once(request: Request, endpoint: Endpoint, url: str) -> Raw:
     raise failure
 
 
-class _session:  # noqa: N801  (used as a function: `with _session(...)`)
+class _Lent:
     """Lend the session to use, and note when its connection was last used."""
 
     def __init__(self, request: Request, endpoint: Endpoint) -> None:
@@ -224,8 +224,15 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone: requests reads their bodies whole, and prepares what is next."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
 def _new_session(loopback: bool) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     # Proxies of the environment have no business between us and this computer.
     session.trust_env = not loopback
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the key is all that says who we are
