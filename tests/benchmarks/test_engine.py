@@ -1,0 +1,252 @@
+"""Runs per second of the embedded Orchestra, and how long one takes, beside other engines.
+
+Run it with ``pytest tests/benchmarks/test_engine.py -m slow``. BENCHMARK_CACHE names a folder that keeps the
+environments of the others between runs; without it they are made anew, which takes minutes.
+
+Each engine takes the same graph of three nodes that do nothing, one after the other, to its end, in a process and
+with a database of its own, once on the disk and once in memory (tmpfs), where an fsync costs nothing and the
+processor decides. They take turns, so that what else the machine does hits all alike. The floor is plain asyncio
+with a commit for every change of state. LangGraph accepts, queues, lists and recovers nothing. "The engine alone"
+is the durable library that the embedded Orchestra is built on, without ours: the difference is what ours costs.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .engines.ours import GRAPH
+from .figures import median, spread, table
+from .peers import environment, versions
+
+HERE = Path(__file__).parent / "engines"
+MEMORY = Path("/dev/shm")
+ROUNDS, RUNS, CLIENTS = 5, 200, (1, 16)
+PREFECT_ROUNDS, PREFECT_RUNS = 2, 16
+POSTS, POST_ROUNDS = 60, 5
+FLOOR, ALONE, OURS, LANGGRAPH, PREFECT = "floor", "alone", "ours", "with_langgraph", "with_prefect"
+NAMES = {FLOOR: "asyncio and SQLite (the floor)", ALONE: "the engine alone", OURS: "orchestra_magic"}
+NAMES |= {LANGGRAPH: "LangGraph", PREFECT: "Prefect"}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module")
+def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The Python of each engine."""
+    folder = tmp_path_factory.mktemp("peers")
+    langgraph = environment("langgraph", ["langgraph", "langgraph-checkpoint-sqlite"], folder)
+    # The newest that installs, and the newest libraries that its server starts with.
+    prefect = environment("prefect", ["prefect==3.8.8"], folder, forced=["fastapi<0.125", "starlette<0.51"])
+    own = Path(sys.executable)
+    return {FLOOR: own, ALONE: own, OURS: own, LANGGRAPH: langgraph, PREFECT: prefect}
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where databases are put."""
+    return {"disk": tmp_path_factory.mktemp("disk")} | ({"tmpfs": MEMORY} if MEMORY.is_dir() else {})
+
+
+@contextmanager
+def folder_on(disk: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="engine-", dir=disk))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environ(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRA_", "PREFECT_"))}
+    return kept | {"ORCHESTRA_HOME": str(folder), "PYTHONPATH": str(HERE.parents[2])}
+
+
+def timed(python: Path, name: str, disk: Path, runs: int, clients: int) -> dict[str, float]:
+    """Let one engine take its runs; return what it says."""
+    with folder_on(disk) as folder:
+        command = [str(python), str(HERE / f"{name}.py"), str(folder), str(runs), str(clients)]
+        done = subprocess.run(
+            command, env=environ(folder), cwd=folder, capture_output=True, text=True, check=False, timeout=600
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_runs_per_second(pythons, disks, capsys):
+    seen: dict[tuple[str, str, int], list[dict[str, float]]] = defaultdict(list)
+    syncs = []
+    for number in range(ROUNDS):
+        for clients in CLIENTS:
+            for place, disk in disks.items():
+                names = [FLOOR, ALONE, OURS, LANGGRAPH]
+                for name in names[number % 4 :] + names[: number % 4]:
+                    seen[name, place, clients].append(timed(pythons[name], name, disk, RUNS, clients))
+                if number < PREFECT_ROUNDS:
+                    seen[PREFECT, place, clients].append(timed(pythons[PREFECT], PREFECT, disk, PREFECT_RUNS, clients))
+        syncs.append(milliseconds_per_sync(disks["disk"]))
+    with capsys.disabled():
+        print(f"\n\n{report(seen, list(disks), syncs, pythons)}\n")
+
+
+def report(seen: Any, places: list[str], syncs: list[float], pythons: dict[str, Path]) -> str:
+    """Return the table and the ratios."""
+
+    def rates(name: str, place: str, clients: int) -> list[float]:
+        return [each["runs_per_second"] for each in seen[name, place, clients]]
+
+    def ratio(name: str, place: str, clients: int) -> float:
+        pairs = zip(rates(OURS, place, clients), rates(name, place, clients), strict=False)
+        return median([ours / theirs for ours, theirs in pairs])
+
+    rows = []
+    for name, title in NAMES.items():
+        for place in places:
+            for clients in CLIENTS:
+                low, middle, high = spread(rates(name, place, clients))
+                spent = median([each["cpu_per_run"] for each in seen[name, place, clients]])
+                ours = "" if name == OURS else f"{ratio(name, place, clients):.2f}"
+                figures = [f"{middle:.1f}", f"{low:.1f} … {high:.1f}", f"{1000 * spent:.2f} ms", ours]
+                rows.append([f"{title}, {place}, {clients} at a time", *figures])
+    own = []
+    for clients in CLIENTS:
+        pairs = zip(seen[ALONE, places[-1], clients], seen[OURS, places[-1], clients], strict=True)
+        own.append(median([1 - alone["cpu_per_run"] / ours["cpu_per_run"] for alone, ours in pairs]))
+    said = ", ".join([versions(pythons[LANGGRAPH], ["langgraph"]), versions(pythons[PREFECT], ["prefect"])])
+    goals = ["goals: at least 30 times Prefect; in tmpfs at least half of LangGraph, on the disk level with it"]
+    return "\n".join(
+        [
+            f"Runs of three nodes that do nothing, {ROUNDS} rounds of {RUNS} ({said}, Python {sys.version.split()[0]})",
+            f"one write and fdatasync on this disk: {median(syncs):.2f} ms (median of the rounds)",
+            table(["engine", "runs/s", "quartiles", "CPU/run", "ours, times this"], rows),
+            f"  {'; '.join(goals)}",
+            "  of the CPU time of a run, ours beside the engine alone: "
+            + ", ".join(f"{share:.0%} ({clients} at a time)" for share, clients in zip(own, CLIENTS, strict=True))
+            + "; goal: at most a third",
+        ]
+    )
+
+
+def milliseconds_per_sync(disk: Path) -> float:
+    """Return how long this disk takes to make 4 KB durable."""
+    with tempfile.TemporaryFile(dir=disk) as file:
+        times = []
+        for _ in range(50):
+            began = time.perf_counter()
+            os.pwrite(file.fileno(), b"x" * 4096, 0)
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return 1000 * median(times)
+
+
+def test_from_post_to_end(disks, capsys):
+    """A POST until it is accepted and until its run is over, over HTTP, one after the other."""
+    accepted: dict[tuple[str, str], list[float]] = defaultdict(list)
+    finished: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for place, disk in disks.items():
+        with folder_on(disk) as mine, folder_on(disk) as other, our_server(mine) as ours, floor_server(other) as floor:
+            for number in range(POST_ROUNDS + 1):
+                for name, posting in ((OURS, ours), (FLOOR, floor))[:: 1 if number % 2 else -1]:
+                    times = [posting() for _ in range(POSTS)]
+                    if number:  # the first round warms both
+                        accepted[name, place].append(median([one for one, _ in times]))
+                        finished[name, place].append(median([other for _, other in times]))
+    rows, ratios = [], []
+    for name in (OURS, FLOOR):
+        for place in disks:
+            both = [f"{1000 * median(which[name, place]):.2f} ms" for which in (accepted, finished)]
+            rows.append([f"{NAMES[name]}, {place}", *both])
+    for place in disks:
+        pairs = zip(finished[OURS, place], finished[FLOOR, place], strict=True)
+        ratios.append(f"{median([ours / floor for ours, floor in pairs]):.2f} times the floor's ({place})")
+    head = ["", "POST to accepted", "POST to finished"]
+    with capsys.disabled():
+        print(f"\n\n{table(head, rows)}\n  POST to finished is {', '.join(ratios)}; goal: at most 4\n")
+
+
+@contextmanager
+def our_server(folder: Path) -> Iterator[Any]:
+    command = [sys.executable, str(HERE / "ours.py"), "serve", "--detached"]
+    with subprocess.Popen(command, env=environ(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            about = json.loads(server.stdout.readline())
+            token = json.loads((folder / "local" / "server.json").read_text())["token"]
+            ask = client(about["base_url"].split("/")[2], {"Authorization": f"Bearer {token}"})
+            base = "/api/v1/workflow/workflows"
+            workflow = ask("POST", base, GRAPH)["workflow_id"]
+
+            def post() -> tuple[float, float]:
+                began = time.perf_counter()
+                run_id = ask("POST", f"{base}/{workflow}/execute", {"n": 1})["run_id"]
+                accepted = time.perf_counter()
+                [run] = ask("GET", f"{base}/{workflow}/runs/{run_id}", None, Prefer="wait=60")
+                ended = time.perf_counter()
+                assert run["status"] == "completed", run
+                return accepted - began, ended - began
+
+            yield post
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def floor_server(folder: Path) -> Iterator[Any]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(HERE / "floor.py"), "serve", str(folder), str(port)]
+    with subprocess.Popen(command, env=environ(folder)) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 5).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+            ask = client(f"127.0.0.1:{port}", {})
+
+            def post() -> tuple[float, float]:
+                began = time.perf_counter()
+                run_id = ask("POST", "/execute", {"n": 1})["run_id"]
+                accepted = time.perf_counter()
+                [run] = ask("GET", f"/runs/{run_id}", None)
+                ended = time.perf_counter()
+                assert run[2] == "completed", run
+                return accepted - began, ended - began
+
+            yield post
+        finally:
+            server.terminate()
+
+
+def client(netloc: str, always: dict[str, str]) -> Any:
+    """Return a function that sends one request over a connection that is kept."""
+    connection = http.client.HTTPConnection(netloc, timeout=90)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(method: str, path: str, content: Any, **headers: str) -> Any:
+        body = None if content is None else json.dumps(content)
+        connection.request(method, path, body, {**always, **headers, "Content-Type": "application/json"})
+        response = connection.getresponse()
+        said = response.read()
+        assert response.status == 200, said
+        return json.loads(said)
+
+    return ask
