@@ -70,4 +70,5 @@ def preview(request: Request, base_url: str, *notes: str) -> Preview:
     server = embedded.find()
     if server is None:
         return Preview(request, _NOT_RUNNING, (*notes, "The embedded Orchestra would be started first."))
-    return Preview(request, server.base_url, notes)
+    name = settings.chosen.api_key_env
+    return Preview(request, server.base_url, (*notes, f"In a shell, first: export {name}=$(orchestra-local token)"))

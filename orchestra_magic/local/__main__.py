@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print it as JSON")
     status.set_defaults(run=_status)
     commands.add_parser("stop", help="stop the server; its runs go on when it starts again").set_defaults(run=_stop)
+    token = commands.add_parser("token", help="print the token that opens it, for other programs")
+    token.set_defaults(run=_token)
     logs = commands.add_parser("logs", help="print the end of its log")
     logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (default: 50)")
     logs.set_defaults(run=_logs)
@@ -123,6 +125,13 @@ def _status(options: argparse.Namespace) -> int:
 def _stop(_options: argparse.Namespace) -> int:
     pid = process.stop()
     print("no server runs" if pid is None else f"stopped process {pid}")  # noqa: T201
+    return 0
+
+
+def _token(_options: argparse.Namespace) -> int:
+    if process.running() is None:
+        return _complain("no server runs; start one with: orchestra-local start")
+    print(process.token())  # noqa: T201
     return 0
 
 

@@ -38,6 +38,11 @@ def running() -> dict[str, Any] | None:
     return _ask("GET", "/status")
 
 
+def token() -> str:
+    """Return the token that opens the server."""
+    return str(files.read_json(paths.server_file())["token"])
+
+
 def prune(days: float | None, keep: int | None) -> int:
     """Have the running server delete old runs; return how many.
 

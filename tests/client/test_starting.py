@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from local.embedded import LocalServer
 from scripted import Reply, Scripted
 
 from orchestra_magic import Orchestra
@@ -46,6 +50,22 @@ def test_the_curl_line_sends_the_same_request(orchestra: Orchestra, server: Scri
     assert by_curl.body == by_client.body
     assert by_curl.headers["Authorization"] == by_client.headers["Authorization"]
     assert by_curl.path == by_client.path
+
+
+def test_the_curl_line_opens_the_embedded_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = LocalServer(tmp_path).start()
+    try:
+        monkeypatch.setenv("ORCHESTRA_HOME", str(tmp_path))
+        shown = Orchestra("local").preview(server.id_of("hello"), {"name": "Ada"})
+        export = shown.notes[0].partition(": ")[2]
+        environment = {**server.environment, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        done = subprocess.run(
+            ["sh", "-c", f"{export}; {shown.curl}"], env=environment, check=True, capture_output=True, text=True
+        )
+        assert json.loads(done.stdout)["run_id"]
+        assert server.token not in repr(shown)
+    finally:
+        server.close()
 
 
 def test_a_dry_run_of_a_name_says_what_would_be_looked_up(orchestra: Orchestra, server: Scripted) -> None:

@@ -26,7 +26,9 @@ def test_status_stop_and_the_same_address_again(make_server):
     none = server.command("status")
     assert (none.returncode, "orchestra-local start" in none.stderr) == (1, True)
     assert json.loads(server.command("status", "--json").stdout)["pid"] is None
+    assert (server.command("token").returncode, server.command("token").stdout) == (1, "")
     server.start()
+    assert server.command("token").stdout == f"{server.token}\n"
     status = json.loads(server.command("status", "--json").stdout)
     assert set(status) == {"pid", "base_url", "data", "version", "runs"}
     assert status["base_url"].endswith("/api/v1/workflow")
