@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, OrchestraError, RunDetached, RunFailed, RunTimeout
@@ -36,7 +36,9 @@ class Run:
     note : str
         How this handle came about, where that was unusual.
     trouble : str or None
-        Why the last look in the background failed, where it did: what is known may be old.
+        Why the last look failed, where it did, and since when what is known may be old.
+    refusal : OrchestraError or None
+        Why the run is followed no longer, where the server refused to tell of it.
 
     Examples
     --------
@@ -59,9 +61,11 @@ class Run:
         self.workflow_id = workflow_id
         self.note = note
         self.trouble: str | None = None
+        self.refusal: OrchestraError | None = None
         self.orchestra = orchestra
         self._state = state
         self._looked = time.monotonic() if state and not just_started else float("-inf")
+        self._seen_at = datetime.now(timezone.utc) if state else None
         self._born = time.monotonic() if just_started else None
         self._etag: str | None = None
         self._steps: list[Step] | None = None
@@ -106,9 +110,14 @@ class Run:
         ------
         NotFound, OrchestraAuthError, OrchestraConnectionError, ServerError
         """
-        if not self.latest.finished and time.monotonic() - self._looked > FRESH_SECONDS:
+        if not self.fresh:
             self.refresh()
         return self.latest
+
+    @property
+    def fresh(self) -> bool:
+        """Whether another look would tell nothing new: the run is over, or was looked at within a second."""
+        return self.latest.finished or time.monotonic() - self._looked <= FRESH_SECONDS
 
     @property
     def status(self) -> str:
@@ -176,9 +185,16 @@ class Run:
         self._steps, self._steps_final, self._steps_etag = found, over, etag
         return found
 
+    @property
+    def steps_may_differ(self) -> bool:
+        """Whether the steps may have changed since they were fetched: a server's ETag stands for run and steps."""
+        if self.latest.finished or self._steps_final:
+            return not self._steps_final
+        return self._steps is None or self._etag is None or self._etag != self._steps_etag
+
     def follow_steps(self) -> None:
-        """Fetch the steps if they may have changed since: a server's ETag stands for run and steps."""
-        if self._etag is None or self._etag != self._steps_etag:
+        """Fetch the steps if they may have changed since."""
+        if self.steps_may_differ:
             with contextlib.suppress(OrchestraError):  # the next look may have them
                 self.steps()
         self.recognise()
@@ -201,6 +217,7 @@ class Run:
                 raise
             self._looked = time.monotonic()
             return False
+        self.note_look(None)
         state = records.run_state(answer.data, self.id) if answer.status != 304 else None
         with self._lock:
             self._looked = time.monotonic()
@@ -212,12 +229,28 @@ class Run:
 
     def learn(self, state: RunState) -> None:
         """Take a state that came another way, such as by a history of many runs."""
+        self.note_look(None)
         with self._lock:
             self._looked = time.monotonic()
             if not self.latest.finished:
                 self._state = state
 
-    def wait(self, timeout: float | None = None, *, check: bool = True) -> Run:
+    def note_look(self, failure: OrchestraError | None) -> None:
+        """Note how a look went (None: well), for the card."""
+        if failure is None:
+            self.trouble = self.refusal = None
+            self._seen_at = datetime.now(timezone.utc)
+        elif self.latest.finished:  # nothing that may be old; its steps are not to be had
+            self.trouble = str(failure)
+        elif schedule.passing(failure):
+            since = f"Not current since {self._seen_at:%H:%M:%S} UTC" if self._seen_at else "Not known yet"
+            self.trouble = f"{since}; it is looked for again. {failure}"
+        else:
+            self.refusal, self.trouble = failure, f"Followed no longer. {failure}"
+
+    def wait(
+        self, timeout: float | None = None, *, check: bool = True, told: Callable[[Run], object] | None = None
+    ) -> Run:
         """Wait until the run is over, and return it.
 
         Parameters
@@ -226,6 +259,8 @@ class Run:
             Seconds to wait at most.
         check : bool
             Raise if the run did not go well.
+        told : Callable, optional
+            Called with the run after every look, in this thread, with the steps so far at hand.
 
         Raises
         ------
@@ -239,15 +274,16 @@ class Run:
             If the server does not know the run, or refuses the key.
         """
         try:
-            self._follow(timeout)
+            self._follow(timeout, told)
         except KeyboardInterrupt:
             raise RunDetached(self._goes_on("Stopped waiting"), self) from None
         return self.checked() if check else self
 
-    def _follow(self, timeout: float | None) -> None:
+    def _follow(self, timeout: float | None, told: Callable[[Run], object] | None) -> None:
         begun = time.monotonic()
         born = self._born or begun
         pace = schedule.Pace()
+        hold = schedule.HOLD if told is None else schedule.HOLD_TOLD
         quiet = threading.Event()  # interruptible on every system, unlike time.sleep in a thread
         while not self.latest.finished:
             left = float("inf") if timeout is None else timeout - (time.monotonic() - begun)
@@ -255,16 +291,22 @@ class Run:
                 raise RunTimeout(self._goes_on(f"Not over after {timeout:g} s"), self)
             failure, held = None, False
             try:
-                held = self.look(hold=min(schedule.HOLD, left))
+                held = self.look(hold=min(hold, left))
             except OrchestraError as error:
+                self.note_look(error)
                 if not schedule.passing(error):
                     raise
                 failure = error
             pace.age = time.monotonic() - born
             pause = pace.after(failure)
+            if told is not None and not self.latest.finished:
+                self.follow_steps()
+                told(self)
             if not (held or self.latest.finished):
                 quiet.wait(min(pause, max(0.0, left)))
         self.remember()
+        if told is not None:
+            told(self)
 
     def remember(self) -> None:
         """Fetch steps and picture of a run that is over, so that looking at it later costs nothing."""
@@ -288,7 +330,8 @@ class Run:
         return self
 
     def _goes_on(self, what: str) -> str:
-        return f"{what}; run {self.short_id} goes on. Come back to it with `{self.reattach}`."
+        now = "is over" if self.latest.finished else "goes on"
+        return f"{what}; run {self.short_id} {now}. Come back to it with `{self.reattach}`."
 
     @property
     def reattach(self) -> str:
@@ -318,7 +361,7 @@ class Run:
 
     async def _over(self) -> Run:
         over = threading.Event()
-        stop = self.on_change(lambda run: over.set() if run.latest.finished else None)
+        stop = self.on_change(lambda run: over.set() if run.latest.finished or run.refusal else None)
         try:
             while not (over.is_set() or self.latest.finished):  # noqa: ASYNC110
                 # Short sleeps: an interrupt reaches a coroutine only when its loop wakes.
@@ -327,6 +370,8 @@ class Run:
             raise RunDetached(self._goes_on("Stopped waiting"), self) from None
         finally:
             stop()
+        if self.refusal is not None and not self.latest.finished:
+            raise self.refusal
         return self.checked()
 
     def __eq__(self, other: object) -> bool:

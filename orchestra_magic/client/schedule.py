@@ -19,6 +19,10 @@ SHARE = 0.12
 SHORTEST, LONGEST = 0.25, 30.0
 HOLD = 20.0
 """Seconds that a server which can is asked to hold its answer until something changes."""
+REQUESTS_PER_SECOND = 20.0
+"""What the watcher asks for at most, however many runs it follows; as many may come at once."""
+HOLD_TOLD = 1.0
+"""The same while someone is told how the run goes: the seconds that it takes are part of that."""
 GRACE = 15.0
 """Seconds after a start in which a server may not know the run yet."""
 
@@ -53,3 +57,25 @@ class Pace:
         asked = error.retry_after if isinstance(error, ServerError) else None
         back_off: float = min(LONGEST, SHORTEST * 2**self.failures)
         return max(asked or 0.0, back_off, interval(self.age))
+
+
+@dataclass
+class Budget:
+    """What bounds the requests of one thread: a second's worth may come at once, and then at the rate.
+
+    Examples
+    --------
+    >>> budget = Budget(rate=20)
+    >>> [budget.take(now=100.0) for _ in range(20)] == [0.0] * 20
+    True
+    >>> round(budget.take(now=100.0), 3), round(budget.take(now=100.0), 3)
+    (0.05, 0.1)
+    """
+
+    rate: float = REQUESTS_PER_SECOND
+    spent_until: float = float("-inf")
+
+    def take(self, now: float) -> float:
+        """Take one request at the time ``now`` (s), and return the seconds to wait before it is sent."""
+        self.spent_until = max(self.spent_until, now - 1.0) + 1.0 / self.rate
+        return max(0.0, self.spent_until - now)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
+import contextvars
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,15 @@ if TYPE_CHECKING:
     from .run import Run
 
 LOOK_SECONDS = 1.0
+"""How long what is displayed may wait for a server."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A run at one moment, complete by itself.
 
-    ``graph`` is empty where it is not known; ``note`` and ``trouble`` are sentences or empty.
+    ``graph`` is empty where it is not known; ``note`` and ``trouble`` are sentences or empty: with trouble, what
+    is known of a run that goes on may be old.
     """
 
     state: RunState
@@ -40,7 +44,8 @@ def snapshot(run: Run, *, look: bool = True) -> Snapshot:
 
     A server that does not answer leaves a mark and no error: what is shown must not fail.
     """
-    trouble = (_looked(run) if look else "") or run.trouble or ""
+    late = look and not _looked(run)
+    trouble = run.trouble or ("The server did not answer within a second." if late else "")
     workflow = run.orchestra.known(run.workflow_id)
     hidden = run.hidden
     return Snapshot(
@@ -56,15 +61,29 @@ def snapshot(run: Run, *, look: bool = True) -> Snapshot:
     )
 
 
-def _looked(run: Run) -> str:
-    """Ask for the state and the steps as far as they are not known, and return what went wrong."""
-    deadline = time.monotonic() + LOOK_SECONDS
+def _looked(run: Run) -> bool:
+    """Have state, steps and picture at hand as far as a second allows; return whether that sufficed.
+
+    In a thread, since no timeout of a connection bounds the look-up of a name or of a key. What comes later is
+    there for the next display.
+    """
+    if run.latest.finished and not run.steps_may_differ and run.orchestra.known(run.workflow_id) is not None:
+        return True
+    look = threading.Thread(
+        target=contextvars.copy_context().run, args=(_look, run), name="orchestra-look", daemon=True
+    )
+    with contextlib.suppress(RuntimeError):  # where there are no threads, there is what is known
+        look.start()
+        look.join(LOOK_SECONDS)
+    return not look.is_alive()
+
+
+def _look(run: Run) -> None:
     try:
-        if not run.latest.finished:
+        if not run.fresh:
             run.look(patience=LOOK_SECONDS)
-        run.steps(patience=max(0.05, deadline - time.monotonic()))
-        if time.monotonic() < deadline:
-            run.recognise()
+        if run.steps_may_differ:
+            run.steps(patience=LOOK_SECONDS)
     except OrchestraError as error:
-        return str(error)
-    return ""
+        run.note_look(error)
+    run.recognise()

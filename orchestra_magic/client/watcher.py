@@ -1,8 +1,9 @@
 """One thread that follows every watched run, however many there are.
 
 It sleeps until the next run is due. Runs of one workflow that are due together are refreshed by one request
-for the workflow's history; a run that is watched alone is followed closely, by a server that can. A look that
-fails in passing keeps the last state and is repeated; a refusal ends the watch, and ``run.trouble`` says why.
+for the workflow's history; a run that is watched alone is followed closely, by a server that can. All its
+requests share one budget, so that no number of runs makes it press a server. A look that fails in passing keeps
+the last state and is repeated; a refusal ends the watch, and ``run.trouble`` says why.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ TOGETHER_SECONDS = 0.1
 """Runs that are due this close to each other are looked at together."""
 HOLD_SECONDS = 2.0
 """How long the one watched run may hold the thread: a new one waits no longer for its first look."""
+FEW = 5
+"""The steps of so many runs of a workflow are fetched while they go on; of more, each run's at its end."""
 
 
 @dataclass(eq=False)
@@ -54,6 +57,7 @@ class Watcher:
         self._watches: list[Watch] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._budget = schedule.Budget()
 
     def watch(self, run: Run, callback: Callback) -> Callable[[], None]:
         """Call ``callback(run)`` after every look at ``run`` until it is over; return what ends that earlier."""
@@ -88,7 +92,7 @@ class Watcher:
     def _work(self) -> None:
         while True:
             with self._changed:
-                if self._thread is not threading.current_thread():
+                if self._stopped():
                     return  # stopped, and maybe followed by another
                 if not self._watches:
                     self._thread = None
@@ -100,32 +104,72 @@ class Watcher:
                     continue
                 alone = len(self._watches) == 1
             for group in _by_workflow(due):
-                self._look(group, alone=alone)
+                if not self._stopped():
+                    self._look(group, alone=alone)
 
     def _look(self, watches: list[Watch], *, alone: bool) -> None:
-        """Look at runs of one workflow, and tell their onlookers."""
-        runs = list({id(watch.run): watch.run for watch in watches}.values())
-        open_runs = [run for run in runs if not run.latest.finished]
-        looks = _together(open_runs) if len(open_runs) > 1 else {}
-        for run in open_runs:
-            if run.id not in looks:
-                looks[run.id] = _one(run, hold=_hold(watches[0]) if alone else 0.0)
+        """Look at runs of one workflow, and tell the onlookers of each."""
+        onlookers: dict[int, list[Watch]] = {}
         for watch in watches:
-            self._tell(watch, looks.get(watch.run.id, Look()), steps=len(open_runs) <= 1)
+            onlookers.setdefault(id(watch.run), []).append(watch)
+        runs = [group[0].run for group in onlookers.values()]
+        open_runs = [run for run in runs if not run.latest.finished]
+        looks = self._together(open_runs) if len(open_runs) > 1 else {}
+        for run in runs:
+            if self._stopped():
+                return
+            look = looks.get(run.id, Look())
+            if run in open_runs and run.id not in looks:
+                look = self._one(run, hold=_hold(watches[0]) if alone else 0.0)
+            for watch in onlookers[id(run)]:
+                self._tell(watch, look, steps=len(open_runs) <= FEW)
+
+    def _one(self, run: Run, hold: float) -> Look:
+        self._spend()
+        try:
+            return Look(held=run.look(hold))
+        except OrchestraError as error:
+            return Look(error)
+
+    def _together(self, runs: list[Run]) -> dict[str, Look]:
+        """Refresh runs of one workflow by its history; those that it does not show are looked at one by one."""
+        self._spend()
+        first = runs[0]
+        try:
+            states = first.orchestra.states(first.workflow_id, limit=max(100, 2 * len(runs)))
+        except OrchestraError as error:
+            # A history that is refused says nothing of the runs themselves.
+            return {run.id: Look(error) for run in runs} if schedule.passing(error) else {}
+        found = {state.id: state for state in states}
+        for run in runs:
+            if run.id in found:
+                run.learn(found[run.id])
+        return {run.id: Look() for run in runs if run.id in found}
+
+    def _spend(self) -> None:
+        """Wait until the budget has a request to spare, or the watcher is stopped."""
+        pause = self._budget.take(time.monotonic())
+        if pause > 0:
+            with self._changed:
+                self._changed.wait_for(self._stopped, pause)
+
+    def _stopped(self) -> bool:
+        return self._thread is not threading.current_thread()
 
     def _tell(self, watch: Watch, look: Look, *, steps: bool) -> None:
         """Note what a look came to, and tell the one who watches."""
         run, failure = watch.run, look.failure
-        run.trouble = None if failure is None else str(failure)
+        run.note_look(failure)
         watch.pace.age = time.monotonic() - watch.since
         pause = watch.pace.after(failure)
         watch.due = time.monotonic() + (0.0 if look.held else pause)
-        over = run.latest.finished or (failure is not None and not schedule.passing(failure))
+        over = run.latest.finished or run.refusal is not None
+        if failure is None and (over or steps):
+            if run.steps_may_differ:
+                self._spend()
+            run.remember() if over else run.follow_steps()
         if over:
-            run.remember()
             self._drop(watch)
-        elif failure is None and steps:
-            run.follow_steps()
         try:
             watch.callback(run)
         except Exception:
@@ -143,28 +187,6 @@ def _by_workflow(watches: Iterable[Watch]) -> Iterable[list[Watch]]:
 def _hold(watch: Watch) -> float:
     """Return the seconds that a server may hold its answer about the one watched run."""
     return min(HOLD_SECONDS, schedule.interval(time.monotonic() - watch.since))
-
-
-def _one(run: Run, hold: float) -> Look:
-    try:
-        return Look(held=run.look(hold))
-    except OrchestraError as error:
-        return Look(error)
-
-
-def _together(runs: list[Run]) -> dict[str, Look]:
-    """Refresh runs of one workflow by its history; those that it does not show are looked at one by one."""
-    first = runs[0]
-    try:
-        states = first.orchestra.states(first.workflow_id, limit=max(100, 2 * len(runs)))
-    except OrchestraError as error:
-        # A history that is refused says nothing of the runs themselves.
-        return {run.id: Look(error) for run in runs} if schedule.passing(error) else {}
-    found = {state.id: state for state in states}
-    for run in runs:
-        if run.id in found:
-            run.learn(found[run.id])
-    return {run.id: Look() for run in runs if run.id in found}
 
 
 watcher = Watcher()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,16 +47,18 @@ def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run, watch:
     """
     namespace.bind(shell, {options.run_id: run.id} | ({options.out: run} if options.out else {}))
     how = watching.mode(shell, watch)
-    card = watching.follow(shell, run) if how == "live" and not options.quiet else None
+    waits = bool(options.wait or options.outputs or how == "wait")
     if options.quiet:
         watching.hush(shell, run)
-    if options.wait or options.outputs or how == "wait":
-        try:
-            with contextlib.nullcontext() if options.quiet else watching.progress(shell, run):
-                run.wait(options.timeout)
-        finally:
-            if card is not None:
-                card.update()  # now, and not when the watcher next looks
+        shown = None
+    else:
+        shown = watching.show(shell, run, how, waits=waits)
+    try:
+        if waits:
+            run.wait(options.timeout, told=shown.update if shown else None)
+    finally:
+        if shown is not None:
+            shown.leave()
     if options.outputs:
         namespace.bind(shell, {options.outputs: run.outputs})
     return run

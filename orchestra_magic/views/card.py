@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import diagram, value
 from .table import Table
-from .words import MARKS, clean, escape, line, mark, results, seconds
+from .words import MARKS, clean, clock, escape, line, mark, results, seconds
 
 if TYPE_CHECKING:
     from ..client.records import Step
@@ -25,11 +25,18 @@ _GOOD, _BAD, _BUSY, _PLAIN = (
 _COLOURS = {"✔": _GOOD, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
 
 
+LONG_SECONDS = 60.0
+"""A run that took longer says when it ended: someone has turned to something else."""
+
+_FRAME = "border:1px solid rgba(128,128,128,0.35);border-radius:8px;padding:8px 12px;margin:4px 0"
+_PART = "margin:8px 0 2px 0"
+
+
 def text(seen: Snapshot) -> str:
     """Return the card for a terminal, with the same data as :func:`html`."""
     state = seen.state
     lines = [headline(seen)]
-    lines += [f"  {clean(sentence)}" for sentence in (seen.note, seen.trouble) if sentence]
+    lines += [f"  {clean(sentence)}" for sentence in _sentences(seen)]
     if state.error:
         lines += ["  error:", *("    " + each for each in clean(state.error).split("\n"))]
     if state.finished and not (state.error and state.outputs is None):
@@ -48,21 +55,37 @@ def html(seen: Snapshot) -> str:
     """Return the card as HTML."""
     state = seen.state
     rest = " · ".join(escape(part) for part in _headline(seen))
-    parts = [f"<p>{pill(state.status)} {rest}</p>"]
-    parts += [f"<p>{escape(sentence)}</p>" for sentence in (seen.note, seen.trouble) if sentence]
+    parts = [f'<p style="margin:0">{pill(state.status)} {rest}</p>']
+    parts += [f'<p style="{_PART}">{escape(sentence)}</p>' for sentence in _sentences(seen)]
     if state.error:
-        parts.append(f"<p><b>Error</b></p>{value.html(state.error)}")
+        parts.append(_part("Error") + value.verbatim(state.error))
+    if state.finished and not (state.error and state.outputs is None):
+        parts.append(_part("Outputs") + value.html(state.outputs))
     if seen.graph:
         picture = diagram.from_graph(seen.graph)
-        parts.append(diagram.img(picture, node_statuses(seen)))
-    if state.finished and not (state.error and state.outputs is None):
-        parts.append(f"<p><b>Outputs</b></p>{value.html(state.outputs)}")
+        parts.append(f'<p style="margin:10px 0">{diagram.img(picture, node_statuses(seen))}</p>')
     if seen.steps:
         inner = "".join(_step(step) for step in seen.steps)
         total = "1 step" if len(seen.steps) == 1 else f"{len(seen.steps)} steps"
-        parts.append(f"<details><summary>{total}</summary>{inner}</details>")
-    parts.append(f"<p><small>Come back to this run: <code>{escape(seen.reattach)}</code></small></p>")
-    return f"<div>{''.join(parts)}</div>"
+        shown = " open" if any(step.error for step in seen.steps) else ""
+        parts.append(f"<details{shown}><summary>{total}</summary>{inner}</details>")
+    parts.append(
+        f'<p style="margin:8px 0 0 0"><small>Come back to this run: <code>{escape(seen.reattach)}</code></small></p>'
+    )
+    return f'<div style="{_FRAME}">{"".join(parts)}</div>'
+
+
+def _part(name: str) -> str:
+    return f'<p style="{_PART}"><b>{name}</b></p>'
+
+
+def _sentences(seen: Snapshot) -> list[str]:
+    """Return what is said of a run below its headline."""
+    state = seen.state
+    ended = ""
+    if state.ended_at is not None and (state.duration or 0.0) > LONG_SECONDS:
+        ended = f"It ended at {clock(state.ended_at)} UTC, after {seconds(state.duration)}."
+    return [sentence for sentence in (seen.note, ended, seen.trouble) if sentence]
 
 
 def pill(status: str) -> str:
@@ -88,7 +111,8 @@ def _names(seen: Snapshot) -> list[str]:
 def _headline(seen: Snapshot) -> list[str]:
     duration = seen.state.duration if seen.state.finished else seen.age
     name = seen.workflow_name or seen.workflow_id
-    return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration)) if part]
+    old = "not current" if seen.trouble and not seen.state.finished else ""
+    return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration), old) if part]
 
 
 def _steps_table(seen: Snapshot) -> Table:
@@ -107,6 +131,8 @@ def _step(step: Step) -> str:
     )
     parts = [f"<summary><b>{escape(step.node)}</b> {pill(step.status)} {escape(facts)}</summary>"]
     if step.error:
-        parts.append(f"<p>Error</p>{value.html(step.error)}")
-    parts.append(f"<p>Inputs</p>{value.html(step.inputs)}<p>Outputs</p>{value.html(step.outputs)}")
-    return f"<details>{''.join(parts)}</details>"
+        parts.append(_part("Error") + value.verbatim(step.error))
+    parts.append(_part("Inputs") + value.html(step.inputs) + _part("Outputs") + value.html(step.outputs))
+    shown = " open" if step.error else ""
+    inner = f'<div style="margin:2px 0 8px 16px">{"".join(parts[1:])}</div>'
+    return f'<details{shown} style="margin:4px 0 4px 12px">{parts[0]}{inner}</details>'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .table import Table
@@ -14,6 +15,10 @@ ROWS = 20
 """Rows or members shown at first."""
 MOST = 5_000
 """Characters that a saved card holds of one value; the run itself has the rest."""
+_COLUMNS = re.compile(
+    r"(^```.*?(?:^```[^\n]*\n?|\Z)|(?:^(?: {4}|\t|[ \t]*\||[^\n]*\S {3,}\S)[^\n]*(?:\n|\Z))+)", re.MULTILINE | re.DOTALL
+)
+"""What keeps its columns in a text: fenced and indented code, tables, lines with gaps."""
 
 
 def text(value: Any, indent: str = "") -> str:
@@ -43,13 +48,18 @@ def html(value: Any) -> str:
     """Return a value as HTML; all server text in it is escaped."""
     value = results(value)
     if isinstance(value, str):
-        return _long_text(value)
+        return _long_text(value, _prose)
     table = _table(value)
     if table is not None:
         return table.html() + _all(value, len(value) > ROWS)
     if isinstance(value, Mapping) and value:
         return _tree(value)
-    return _long_text(dump(value, indent=2 if isinstance(value, list) else None))
+    return verbatim(dump(value, indent=2 if isinstance(value, list) else None))
+
+
+def verbatim(value: str) -> str:
+    """Return a text as HTML in which every character has its column: an error, JSON."""
+    return _long_text(value, _pre)
 
 
 def _tree(value: Mapping[str, Any]) -> str:
@@ -85,12 +95,12 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else line(value)
 
 
-def _long_text(value: str) -> str:
+def _long_text(value: str, shown: Callable[[str], str]) -> str:
     if len(value) <= LONG:
-        return _pre(value)
+        return shown(value)
     kept = value[:MOST]
     more = "" if len(kept) == len(value) else f" (the first {MOST:,} characters)"
-    return _pre(value[:LONG] + "…") + _folded(f"All {len(value):,} characters{more}", _pre(kept))
+    return shown(value[:LONG] + "…") + _folded(f"All {len(value):,} characters{more}", shown(kept))
 
 
 def _all(value: Mapping[str, Any] | Sequence[Any], cut: bool) -> str:
@@ -101,5 +111,11 @@ def _folded(summary: str, content: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
-def _pre(value: str) -> str:
-    return f'<pre style="white-space:pre-wrap;margin:0">{escape(value)}</pre>'
+def _prose(value: str) -> str:
+    """Return text, such as a model's Markdown, in the page's own letters; what stands in columns keeps them."""
+    parts = _COLUMNS.split(value)
+    return "".join(_pre(part) if n % 2 else _pre(part, "font-family:inherit;") for n, part in enumerate(parts) if part)
+
+
+def _pre(value: str, more: str = "") -> str:
+    return f'<pre style="{more}white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(value)}</pre>'
