@@ -260,7 +260,7 @@ _syncer = _Syncer()
 def _lines() -> Iterator[dict[str, Any]]:
     place = _file()
     try:
-        text = place.read_bytes()
+        text = place.read_bytes() if place.is_file() else b""  # a device or a pipe may have no end
     except OSError:
         text = b""
     for line in text.split(b"\n"):

@@ -198,9 +198,9 @@ def moment(value: Any) -> datetime | None:
     text = re.sub(r"\.(\d+)", lambda m: "." + m.group(1)[:6].ljust(6, "0"), text)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # the first and the last day there is have no other zone
         return None
-    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
