@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from ..errors import NotFound, OrchestraConfigError, OrchestraUsageError, RunUnc
 from . import api, discovery, embedded, journal, records, settings
 from .answers import Answer
 from .catalog import Catalog
+from .journal import Entry
 from .keys import Key
 from .listing import Runs, Workflows
 from .preview import Preview, preview
@@ -19,6 +19,7 @@ from .reconcile import reconcile
 from .records import Input, RunState
 from .run import Run
 from .settings import Endpoint
+from .started import Started, started
 from .starting import Starter
 from .values import check_inputs
 from .workflow import Workflow, workflow
@@ -169,22 +170,38 @@ class Orchestra:
         request = api.execute(workflow_id or name, values, idempotency_key=str(uuid.uuid4()))
         return preview(request, self.base_url, *notes)
 
-    def reconcile(self, unconfirmed: RunUnconfirmed) -> Run:
+    def reconcile(self, unconfirmed: RunUnconfirmed | Entry) -> Run:
         """Look once more for a run whose start was not confirmed.
+
+        Parameters
+        ----------
+        unconfirmed : RunUnconfirmed or Entry
+            The error; or a start of the journal, as in ``orchestra.runs().unconfirmed``.
 
         Raises
         ------
         RunUnconfirmed
             If it is still not known.
+
+        Examples
+        --------
+        >>> run = orchestra.reconcile(orchestra.runs().unconfirmed[0])  # doctest: +SKIP
         """
         lost = unconfirmed
+        noted = next((entry for entry in journal.entries() if entry.key == lost.key), None)
+        if noted is not None and noted.run_id is not None:
+            return Run(self, noted.run_id, noted.workflow_id)
+        inputs = None if isinstance(lost, Entry) else lost.inputs
+        if noted is not None and inputs is not None and journal.digest(inputs) != noted.digest:
+            inputs = None  # an error that came of an entry: the journal has no inputs, but their digest
         return reconcile(
             self,
             lost.workflow_id,
-            lost.inputs,
+            inputs,
             key=lost.key,
             sent_at=lost.sent_at,
             why="The answer was lost.",
+            digest=noted.digest if noted is not None else lost.digest if isinstance(lost, Entry) else None,
         )
 
     def run(self, run_id: str, *, workflow: str | Workflow | None = None) -> Run:
@@ -236,20 +253,18 @@ class Orchestra:
         """Return the states of a workflow's runs, newest first."""
         return records.run_states(self.ask(api.history(workflow_id, limit=limit, offset=offset)).data)
 
-    def runs(self) -> list[Run]:
+    def runs(self, *, limit: int = 100) -> Started:
         """Return the runs that this computer started on this server, newest first, with their states.
 
-        The journal says which they are; each workflow's history is asked once for how they are.
+        The journal says which they are; each workflow's history is asked once for how they are, for a second at
+        most. ``.unconfirmed`` of the list are the starts that had no answer.
+
+        Parameters
+        ----------
+        limit : int
+            How many starts.
         """
-        entries = [entry for entry in journal.entries() if entry.base_url == self.base_url and entry.run_id]
-        known: dict[str, Run] = {}
-        for workflow_id in {entry.workflow_id for entry in entries}:
-            with contextlib.suppress(NotFound):  # a workflow that was deleted still had its runs
-                known |= {run.id: run for run in self.history(Workflow(workflow_id))}
-        return Runs(
-            known.get(str(entry.run_id)) or Run(self, str(entry.run_id), entry.workflow_id)
-            for entry in reversed(entries)
-        )
+        return started(self, limit)
 
     def diagram(self, workflow: str | Workflow) -> Diagram:
         """Return the picture of a workflow: ``.mermaid``, ``.svg``, ``.save(path)``."""

@@ -99,10 +99,10 @@ class OrchestraMagics(OrchestraConfig, Magics):
         """List the runs of a workflow that the server remembers, newest first."""
         return self.orchestra.history(self._workflow(options), limit=options.limit)
 
-    @line_options()
-    def orchestra_runs(self, _: Namespace) -> Any:
-        """List the runs that this computer started, newest first."""
-        return self.orchestra.runs()
+    @line_options(option("--limit", type=int, default=20, metavar="N", help="How many runs (default: 20)."))
+    def orchestra_runs(self, options: Namespace) -> Any:
+        """List the runs that this computer started, newest first, and starts that had no answer."""
+        return self.orchestra.runs(limit=options.limit)
 
     @cell_options(
         option("source", nargs="?", metavar="FILE_OR_NAME", help="A file or $variable; for a cell the name to give."),

@@ -10,6 +10,8 @@ from .table import Table
 from .words import clean, clock, escape, line, mark, results, seconds
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..client.records import Input, RunState, Step
     from ..client.workflow import Workflow
 
@@ -34,6 +36,27 @@ def runs(found: Iterable[tuple[RunState, str]]) -> Table:
         for state, _ in found
     ]
     return Table(["run", "status", "started (UTC)", "time", "inputs", "outputs"], rows, empty="There are no runs.")
+
+
+def started(found: Iterable[tuple[str, datetime, RunState | None]], notes: Iterable[str]) -> dict[str, str]:
+    """Return starts as text and HTML: each with its workflow, its time, and its run where there is one for certain."""
+    rows = [
+        [
+            "" if state is None else state.id,
+            line(workflow, 40),
+            mark("unconfirmed" if state is None else state.status),
+            clock(sent_at if state is None else state.started_at or sent_at),
+            "" if state is None else seconds(state.duration),
+            "" if state is None else line(dict(state.inputs), 40) if state.inputs else "",
+            "" if state is None else line(state.error or results(state.outputs), 40) if state.finished else "",
+        ]
+        for workflow, sent_at, state in found
+    ]
+    head = ["run", "workflow", "status", "started (UTC)", "time", "inputs", "outputs"]
+    table = Table(head, rows, empty="This computer has started no runs on this server.")
+    said = [clean(note) for note in notes]
+    html = table.html() + "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return {"text/plain": "\n".join([table.text(), *said]), "text/html": html}
 
 
 def steps(found: Iterable[Step]) -> Table:
