@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from .answers import diagram_answer, run_answer, step_answer, workflow_answer
-from .database import DataError
+from .database import DataError, is_passing
 from .graph import Fault, GraphError, read_graph
 from .json_http import JSON, read_body
 from .knowledge.routes import KnowledgeRoutes
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 BASE = "/api/v1/workflow"
 LONGEST_WAIT = 60.0
 _MOST_RUNS = 1000
+_ALL = 1 << 62  # more than there can be, and SQLite takes it
+_EVER = 1_000_000  # days
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)")
 _log = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -92,11 +94,19 @@ class Routes:
     async def prune(self, request: Request) -> Response:
         """Delete finished runs: those older than ``days``, and all but the newest ``keep`` of each workflow."""
         asked = await read_body(request)
-        days, keep = (asked.get("days"), asked.get("keep")) if isinstance(asked, dict) else (None, None)
-        numbers = [value for value in (days, keep) if value is not None]
-        if not numbers or not all(isinstance(value, int | float) and value >= 0 for value in numbers):
+        numbers = {name: asked[name] for name in ("days", "keep") if name in asked} if isinstance(asked, dict) else {}
+        if not numbers or not all(_is_amount(value) for value in numbers.values()):
             raise HTTPException(400, "say days, keep or both, each a number, 0 or more")
-        return JSON({"pruned": await self._runs.prune(days=days, keep=None if keep is None else int(keep))})
+        days, keep = numbers.get("days"), numbers.get("keep")
+        if keep is not None and keep != int(keep):
+            raise HTTPException(400, "keep is a whole number: how many runs of each workflow stay")
+        return JSON(
+            {
+                "pruned": await self._runs.prune(
+                    days=None if days is None else min(days, _EVER), keep=None if keep is None else min(int(keep), _ALL)
+                )
+            }
+        )
 
     async def describe(self, request: Request) -> Response:
         """Describe the routes as OpenAPI."""
@@ -145,8 +155,11 @@ class Routes:
         inputs = await read_body(request)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
+        key = request.headers.get("idempotency-key")
+        if key is not None and not key.strip():
+            raise HTTPException(400, "the Idempotency-Key is empty: send one that is this run's alone, or none")
         try:
-            run_id = await self._runs.accept(row, plain(inputs), request.headers.get("idempotency-key"))
+            run_id = await self._runs.accept(row, plain(inputs), key)
         except KeyReusedError:
             raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
         except ValueError as error:
@@ -206,18 +219,32 @@ class Routes:
 
 def build(routes: Routes, token: str, used: Callable[[], None]) -> Guard:
     """Return the whole application, behind its guard. ``used`` hears of every request that may pass."""
+    table = routes.table()
     app = Starlette(
-        routes=routes.table(),
+        routes=table,
         exception_handlers={
             HTTPException: _http_error,
+            405: _allow(table),
             GraphError: _graph_error,
             DataError: _data_error,
-            sqlite3.OperationalError: _disk_error,
+            sqlite3.DatabaseError: _disk_error,
             Exception: _fault,
         },
     )
     app.router.redirect_slashes = False
     return Guard(app, token, used)
+
+
+def _allow(table: list[Route]) -> Callable[[Request, Any], Awaitable[Response]]:
+    """Return the answer to a method that a path does not take: it names those of all routes with that path."""
+
+    async def answer(request: Request, error: Any) -> Response:
+        methods = {
+            name for route in table if route.matches(request.scope)[0] is not Match.NONE for name in route.methods or ()
+        }
+        return JSON({"detail": error.detail}, 405, headers={"Allow": ", ".join(sorted(methods))})
+
+    return answer
 
 
 async def _http_error(_request: Request, error: Any) -> Response:
@@ -235,8 +262,10 @@ async def _data_error(_request: Request, error: Exception) -> Response:
 
 async def _disk_error(_request: Request, error: Exception) -> Response:
     _log.error("the disk refused: %s", error)
-    detail = f"the server could not write to its disk ({error}); nothing was started"
-    return JSON({"detail": detail}, 507 if "full" in str(error) else 500)
+    if is_passing(error):
+        detail = f"the server could not write to its disk ({error}); nothing was started. Make room on it"
+        return JSON({"detail": detail}, 507)
+    return JSON({"detail": f"the server's data cannot be used ({error}); `orchestra-local logs` says more"}, 500)
 
 
 async def _fault(_request: Request, error: Exception) -> Response:
@@ -248,7 +277,11 @@ def _number(request: Request, name: str, default: int) -> int:
     given = request.query_params.get(name, str(default))
     if not (given.isascii() and given.isdigit()):
         raise HTTPException(400, f"{name} is a whole number, 0 or more")
-    return min(int(given), 1 << 62)
+    return min(int(given), _ALL) if len(given) < 20 else _ALL  # Python reads no number that is too long
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool]:

@@ -9,10 +9,12 @@ from typing import Any
 from starlette.routing import Route
 
 from .._version import __version__
+from .knowledge.bases import NAME
 
 _ANY: dict[str, Any] = {}
 _TEXT = {"type": "string"}
 _MAYBE_TEXT = {"type": ["string", "null"]}
+_NAME = {"type": "string", "pattern": r"\S"}
 _OBJECT = {"type": "object"}
 _WHOLE = {"type": "integer"}
 _STATUS = {"enum": ["queued", "running", "completed", "failed", "cancelled"]}
@@ -102,7 +104,11 @@ _SCHEMAS: dict[str, Any] = {
     "Diagram": _object(diagram=_TEXT),
     "Status": _object(pid=_WHOLE, base_url=_TEXT, data=_TEXT, version=_TEXT, runs=_WHOLE),
     "Error": _object(detail=_ANY),
-    "Prune": {"type": "object", "properties": {"days": {"type": "number"}, "keep": _WHOLE}, "minProperties": 1},
+    "Prune": {
+        "type": "object",
+        "properties": {"days": {"type": "number", "minimum": 0}, "keep": {**_WHOLE, "minimum": 0}},
+        "anyOf": [{"required": ["days"]}, {"required": ["keep"]}],
+    },
     "KnowledgeBase": _KNOWLEDGE_BASE,
     "KnowledgeBaseWithDocuments": {
         **_KNOWLEDGE_BASE,
@@ -110,11 +116,11 @@ _SCHEMAS: dict[str, Any] = {
     },
     "NewKnowledgeBase": {
         "type": "object",
-        "properties": {"name": _TEXT, "description": _TEXT},
+        "properties": {"name": {"type": "string", "pattern": f"^{NAME.pattern}$"}, "description": _MAYBE_TEXT},
         "required": ["name"],
     },
     "Document": {**_DOCUMENT, "properties": {**_DOCUMENT["properties"], "replaced": {"type": "boolean"}}},
-    "NewDocument": {"anyOf": [_object(name=_TEXT, text=_TEXT), _object(filename=_TEXT, content=_TEXT)]},
+    "NewDocument": {"anyOf": [_object(name=_NAME, text=_TEXT), _object(filename=_NAME, content=_TEXT)]},
     "Inputs": {"type": "object", "additionalProperties": True},
 }
 _ONE = {name: {"$ref": f"#/components/schemas/{name}"} for name in _SCHEMAS}
