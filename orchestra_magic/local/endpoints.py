@@ -1,12 +1,15 @@
-"""Where model nodes find their model: the endpoint that was set, else a local server on its usual port."""
+"""Where model nodes find their model: what was set, else a local server on its usual port, else the small model."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from . import secrets
+from .models.catalog import SMOLLM2
+from .models.small import SmallModel
 from .values import dumps, loads
 from .web import Answer, WebError, fetch
 
@@ -26,9 +29,35 @@ class NoEndpointError(Exception):
     """There is no model to ask. The message names the ways to have one."""
 
 
+class Endpoint(Protocol):
+    """What answers chat completions."""
+
+    @property
+    def base_url(self) -> str:
+        """Where it is, as a step shows it."""
+
+    async def complete(self, call: Mapping[str, Any], seconds: float) -> Answer:
+        """Send ``call`` and return the answer, in which no key stands."""
+
+    def hide(self, message: str) -> str:
+        """Return ``message`` without the key."""
+
+    def model(self, asked: str) -> str:
+        """Return the model to name in a call.
+
+        Raises
+        ------
+        NoEndpointError
+            If it is known not to have it.
+        """
+
+    def notes(self) -> dict[str, Any]:
+        """Return what else the step says of it."""
+
+
 @dataclass(frozen=True)
-class Endpoint:
-    """A server of chat completions.
+class Server:
+    """A server of chat completions, asked over HTTP.
 
     Attributes
     ----------
@@ -50,14 +79,15 @@ class Endpoint:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         url = f"{self.base_url}/chat/completions"
-        return await fetch("POST", url, headers=headers, body=dumps(call).encode(), timeout=seconds)
+        answer = await fetch("POST", url, headers=headers, body=dumps(call).encode(), timeout=seconds)
+        return Answer(answer.status, answer.headers, secrets.hide(answer.body, [self.key]))
 
     def hide(self, message: str) -> str:
-        """Return ``message`` without the key, should the endpoint have echoed it."""
+        """Return ``message`` without the key."""
         return message.replace(self.key, "***") if self.key else message
 
     def model(self, asked: str) -> str:
-        """Return the model to name in a call: ``ORCHESTRA_MODEL_NAME``, else the one of the graph.
+        """Return ``ORCHESTRA_MODEL_NAME``, else the model of the graph.
 
         Raises
         ------
@@ -73,12 +103,19 @@ class Endpoint:
             )
         return name
 
+    def notes(self) -> dict[str, Any]:
+        """Return that it was found, where it was not set."""
+        if self.models is None:
+            return {}
+        return {"found": "no endpoint was set: this one was found on its usual port, and the messages went to it"}
 
-async def find() -> Endpoint:
+
+async def find(small: SmallModel | None = None) -> Endpoint:
     """Return the endpoint to use.
 
-    ``ORCHESTRA_MODEL_BASE_URL`` is an address, the name of a preset, or ``none``; where it is not set, a server
-    on the usual port of Ollama, LM Studio or llama.cpp on this computer is taken, and the step says so.
+    ``ORCHESTRA_MODEL_BASE_URL`` is an address, the name of a preset, ``smollm2``, or ``none``; where it is not
+    set, a server on the usual port of Ollama, LM Studio or llama.cpp on this computer is taken, and the step says
+    so; else the small model, if it was added.
 
     Raises
     ------
@@ -86,17 +123,30 @@ async def find() -> Endpoint:
         If there is none.
     """
     chosen = os.environ.get(URL, "").strip()
-    if chosen and chosen.lower() != "none":
-        return Endpoint(PRESETS.get(chosen.lower(), chosen).rstrip("/"), os.environ.get(KEY) or None)
+    word = chosen.lower()
+    if small is not None and word == SMOLLM2.name:
+        return _usable(small)
+    if chosen and word != "none":
+        return Server(PRESETS.get(word, chosen).rstrip("/"), await secrets.find(KEY))
     for url in () if chosen else LOCAL.values():
         models = await _models(url)
         if models is not None:
-            return Endpoint(url, models=models)
+            return Server(url, models=models)
+    if not chosen and small is not None and SMOLLM2.added:
+        return _usable(small)
     raise NoEndpointError(
-        f"there is no model to ask. Either start a model server on this computer (Ollama, LM Studio, llama.cpp), "
-        f"or start this server with {URL} set to the address of an OpenAI-compatible endpoint or to one of "
-        f"{', '.join(PRESETS)}, and with its key, where it needs one, in {KEY}"
+        f"there is no model to ask. There are three ways to have one: start a model server on this computer (Ollama, "
+        f"LM Studio, llama.cpp); or start this server with {URL} set to the address of an OpenAI-compatible endpoint "
+        f"or to one of {', '.join(PRESETS)}, and with its key, where it needs one, in {KEY}; or, for a first try, "
+        f"orchestra-local models add {SMOLLM2.name}"
     )
+
+
+def _usable(small: SmallModel) -> SmallModel:
+    refusal = small.unusable()
+    if refusal:
+        raise NoEndpointError(f"{SMOLLM2.title} cannot be asked: {refusal}")
+    return small
 
 
 async def _models(url: str) -> list[str] | None:

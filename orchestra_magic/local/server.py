@@ -23,10 +23,11 @@ from .._version import __version__
 from . import files
 from .app import BASE, Routes, build
 from .connections import ACCEPTED_AT_ONCE, Connection
-from .database import DataError
+from .database import DataError, unusable
 from .engine import Engine
 from .idle import DEFAULT_HOURS, Idle
 from .knowledge.bases import Bases
+from .models.small import SmallModel
 from .nodes import Services
 from .private import PrivateLog, refuse_links
 from .runs import Runs
@@ -85,9 +86,10 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(_serve(options, listener, about, answers))
-    except (DataError, sqlite3.DatabaseError) as error:
+    except (DataError, OSError, sqlite3.Error) as error:
         loop.close()
-        raise StartError(str(error)) from None
+        problem = error if isinstance(error, DataError) else unusable(options.data, error)
+        raise StartError(str(problem)) from None
     finally:
         if files.read_json(paths.server_file()).get("pid") == os.getpid():
             paths.server_file().unlink(missing_ok=True)
@@ -105,14 +107,15 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     store = Store(options.data)
     await _ship(store)
     sandbox = Sandbox()
-    sandbox.prepare()
     bases = Bases(options.data / "knowledge")
-    runs = Runs(store, Services(sandbox, bases))
+    small = SmallModel()
+    runs = Runs(store, Services(sandbox, bases, small))
     engine = Engine(options.data, runs.work)
     engine.launch()
     crashed = await store.fact("stopped") == "no"
     await runs.recover(engine, crashed=crashed)
     await store.fact("stopped", "no")
+    sandbox.prepare()
 
     def status() -> dict[str, Any]:
         return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
@@ -125,6 +128,7 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     await server.serve([listener])
     watch.cancel()
     await sandbox.close()
+    await small.close()
     await store.fact("stopped", "yes")
     store.close()
     engine.close()

@@ -140,7 +140,7 @@ def test_secrets_go_by_name_and_stand_nowhere(run, site, server):
 
 def test_secrets_that_are_not_there_or_not_given(run, site):
     finished, _ = run(request_node(url=site.url, secret_headers={"X": "OTHER"}))
-    assert "has no ORCHESTRA_SECRET_OTHER in its environment" in finished["error"]
+    assert "the server has no ORCHESTRA_SECRET_OTHER: start the server with" in finished["error"]
     node = request_node(url=site.url, secret_headers={"X": "SITE"})
     finished, _ = run(node, name="foreign", trusted=False)
     assert "given no secrets" in finished["error"]
@@ -172,12 +172,15 @@ def test_other_schemes_are_refused(local_server):
 def test_faults_of_an_upload(local_server):
     nodes = {
         "a": {"type": "integration", "metadata": {"integration": "slack"}},
-        "b": request_node(method="FETCH", secret_headers={"X": "lower"}),
+        "b": request_node(method="FETCH", secret_headers={"X": "lower"}, headers={"authorization": "Bearer sk-1"}),
+        "c": request_node(url="https://me:secret@example.org/"),
     }
-    response = local_server.request("POST", "/workflows", json=graph(nodes, "START a", "a b", "b END"))
+    response = local_server.request("POST", "/workflows", json=graph(nodes, "START a", "a b", "b c", "c END"))
     found = {(one["node"], one["field"]): one["message"] for one in response.json()["detail"]}
     assert found["a", "integration"] == "there is no integration 'slack' on this server; there are: http_request"
     assert {("b", "url"), ("b", "method"), ("b", "secret_headers.X")} <= set(found)
+    assert found["b", "headers.authorization"].startswith("a key does not stand in a graph")
+    assert found["c", "url"].startswith("a password does not stand in a graph")
 
 
 def test_another_package_brings_an_integration(run, server):

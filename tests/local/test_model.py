@@ -3,12 +3,16 @@
 import asyncio
 import json
 import threading
+import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from orchestra_magic.local import endpoints
 from orchestra_magic.local.endpoints import NoEndpointError
+from orchestra_magic.local.nodes.base import wait_asked
+from orchestra_magic.local.web import Answer
 
 from .graphs import graph
 
@@ -107,25 +111,85 @@ def test_a_prompt_goes_out_and_its_text_comes_back(endpoint, server):
 
 
 def test_the_key_stands_nowhere(endpoint, server):
-    endpoint.answers = [(401, {"error": {"message": f"bad key {KEY}"}})]
+    echoed = {"choices": [{"message": {"content": f"your key is {KEY}"}}]}
+    endpoint.answers = [(401, {"error": {"message": f"bad key {KEY}"}}), (200, echoed)]
     run = server.finish("say-hi")
     assert "answered 401" in run["error"]
-    shown = json.dumps([run, server.steps("say-hi", run["id"]), server.get("/workflows")])
-    assert KEY not in shown
+    again = server.finish("say-hi")
+    assert again["outputs"] == "your key is ***"
+    steps = server.steps("say-hi", run["id"]) + server.steps("say-hi", again["id"])
+    assert KEY not in json.dumps([run, again, steps, server.get("/workflows")])
     stored = b"".join(path.read_bytes() for path in (server.home / "local").rglob("*") if path.is_file())
     assert KEY.encode() not in stored
-    assert len(endpoint.calls) == 1
+    assert len(endpoint.calls) == 2
+
+
+def ask(server, model, **metadata):
+    """Ask one question; return the run and its step."""
+    messages = [{"role": "user", "content": "hi"}]
+    node = {"type": "model", "metadata": {"model": model, "messages": messages, **metadata}}
+    workflow = server.upload(graph({"ask": node}, "START ask", "ask END"), name="ask")
+    run = server.finish(workflow)
+    return run, server.steps(workflow, run["id"])[0]
 
 
 def test_parameters_that_are_refused_by_name_are_left_out(endpoint, server):
     refusal = {"error": {"message": "Unrecognized request argument supplied: top_k, repetition_penalty"}}
     endpoint.answers = [(400, refusal)]
-    run = server.finish("say-hi")
+    # twice: what was refused is not tried again
+    for calls in (2, 3):
+        run, step = ask(server, "choosy", top_k=50, repetition_penalty=0, temperature=0.5)
+        assert run["status"] == "completed"
+        assert len(endpoint.calls) == calls
+        assert "top_k" not in endpoint.calls[-1]
+        assert endpoint.calls[-1]["temperature"] == 0.5
+        assert step["step_metadata"]["left_out"] == ["repetition_penalty", "top_k"]
+    # by another model of the same endpoint they may be known
+    ask(server, "other", top_k=50)
+    assert endpoint.calls[-1]["top_k"] == 50
+
+
+def test_a_parameter_of_another_name_is_renamed(endpoint, server):
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    endpoint.answers = [(400, {"error": {"message": said, "param": "max_tokens"}})]
+    run, step = ask(server, "thinking", max_tokens=99)
     assert run["status"] == "completed"
-    assert "top_k" not in endpoint.calls[1]
-    assert "temperature" in endpoint.calls[1]
-    [step] = server.steps("say-hi", run["id"])
-    assert step["step_metadata"]["left_out"] == ["repetition_penalty", "top_k"]
+    assert "max_tokens" not in endpoint.calls[1]
+    assert endpoint.calls[1]["max_completion_tokens"] == 99
+    assert step["step_metadata"]["renamed"] == {"max_tokens": "max_completion_tokens"}
+    assert "left_out" not in step["step_metadata"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "temperature must be between 0 and 2",
+        {"type": "missing", "loc": ["body", "x"], "input": {"temperature": 9, "max_tokens": 5}},
+    ],
+)
+def test_a_value_that_is_refused_is_an_error_and_not_left_out(endpoint, server, said):
+    endpoint.answers = [(400, {"error": {"message": said}})]
+    run, _ = ask(server, "strict-model", temperature=9, max_tokens=5)
+    assert "answered 400" in run["error"]
+    assert len(endpoint.calls) == 1
+
+
+def test_faults_of_an_upload(server):
+    metadata = {
+        "model": 5,
+        "messages": [],
+        "temperature": "hot",
+        "max_tokens": True,
+        "top_p": "{{p}}",
+        "api_key": "sk-1",
+    }
+    response = server.request(
+        "POST", "/workflows", json=graph({"a": {"type": "model", "metadata": metadata}}, "START a", "a END")
+    )
+    found = {one["field"]: one["message"] for one in response.json()["detail"]}
+    assert set(found) == {"model", "messages", "temperature", "max_tokens", "api_key"}
+    assert found["temperature"] == "temperature is a number"
+    assert "ORCHESTRA_MODEL_API_KEY" in found["api_key"]
 
 
 def test_a_refusal_that_names_nothing_is_an_error(endpoint, server):
@@ -136,10 +200,22 @@ def test_a_refusal_that_names_nothing_is_an_error(endpoint, server):
 
 
 def test_what_may_pass_is_tried_again(endpoint, server):
-    endpoint.answers = [(503, b"busy"), (429, b"slow down", {"Retry-After": "0"})]
+    endpoint.answers = [(503, b"busy"), (429, b"slow down", {"Retry-After": "2"})]
+    began = time.monotonic()
     run = server.finish("say-hi")
     assert run["status"] == "completed"
     assert len(endpoint.calls) == 3
+    assert time.monotonic() - began >= 2.4
+
+
+def test_both_forms_of_the_wait_that_is_asked_for():
+    def asked(said):
+        return wait_asked(Answer(429, {"retry-after": said} if said else {}, b""))
+
+    assert asked("7") == 7
+    assert 50 < asked(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert asked(formatdate(0, usegmt=True)) == 0
+    assert asked("soon") is asked("") is None
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"choices": 1}'])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import references
 
 if TYPE_CHECKING:
     from ..knowledge.bases import Bases
+    from ..models.small import SmallModel
     from ..sandbox.runner import Sandbox
+    from ..web import Answer
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Services:
 
     sandbox: Sandbox
     knowledge: Bases
+    small: SmallModel | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,18 @@ class Outcome:
     targets: list[str] | None = None
     tokens: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
+
+
+def wait_asked(answer: Answer) -> float | None:
+    """Return the seconds that ``Retry-After`` asks to wait, in either of its forms; None where it says nothing."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isdigit():
+        return float(said)
+    try:
+        when = parsedate_to_datetime(said)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, when.timestamp() - time.time())
 
 
 class NodeType(ABC):

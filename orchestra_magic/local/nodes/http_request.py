@@ -8,29 +8,33 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from .. import secrets
 from ..values import dumps, loads, plain
 from ..web import Answer, WebError, fetch
-from .base import Call, Node, NodeError
+from .base import Call, Node, NodeError, wait_asked
 from .integration import Integration
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_TIMEOUT = 30.0
 MAX_ANSWER = 10_000_000
-PRIVATE, SECRET = "ORCHESTRA_HTTP_PRIVATE", "ORCHESTRA_SECRET_"
+PRIVATE = "ORCHESTRA_HTTP_PRIVATE"
 _SAFE = ("GET", "HEAD")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _LATER = (408, 425, 429)
 _ERROR, _SERVER_ERROR = 400, 500
+_SECRET = re.compile(r"(?:([A-Za-z][A-Za-z-]*) )?([A-Z][A-Z0-9_]*)")
+_KEYS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token")
+_PASSWORD = re.compile(r"\s*\w+://[^/?#]*:[^/?#]*@")
 
 
 class HttpRequest(Integration):
     """``{"method", "url", "headers", "secret_headers", "body", "timeout"}``.
 
     ``body`` is text, or any other value, which goes as JSON. ``secret_headers`` maps a header to the name of a
-    secret: ``{"Authorization": "GITHUB"}`` takes the value of ``ORCHESTRA_SECRET_GITHUB`` in the server's
-    environment, and no step shows it. Addresses of this computer and of private networks are refused, unless
-    the server was started with ``ORCHESTRA_HTTP_PRIVATE=1``.
+    secret, with what stands before it: ``{"Authorization": "Bearer GITHUB"}`` takes ``ORCHESTRA_SECRET_GITHUB``
+    from the server's environment or the keyring, and no step shows it. Addresses of this computer and of private
+    networks are refused, unless the server was started with ``ORCHESTRA_HTTP_PRIVATE=1``.
     """
 
     def check(self, node: Node) -> Iterator[tuple[str, str]]:
@@ -45,14 +49,20 @@ class HttpRequest(Integration):
                 yield field, f"{field} is an object from a header to text"
         secrets = given.get("secret_headers")
         for header, name in secrets.items() if isinstance(secrets, Mapping) else ():
-            if not (isinstance(name, str) and re.fullmatch(r"[A-Z][A-Z0-9_]*", name)):
-                yield f"secret_headers.{header}", "a secret is named by capital letters, digits and _"
+            if not (isinstance(name, str) and _SECRET.fullmatch(name)):
+                yield f"secret_headers.{header}", "a secret is named by capital letters, digits and _: Bearer GITHUB"
+        headers = given.get("headers")
+        for header, value in headers.items() if isinstance(headers, Mapping) else ():
+            if str(header).lower() in _KEYS and value:
+                yield f"headers.{header}", f"a key does not stand in a graph: name it in secret_headers.{header}"
+        if isinstance(given.get("url"), str) and _PASSWORD.match(given["url"]):
+            yield "url", "a password does not stand in a graph: name it in secret_headers.Authorization"
 
     async def run(self, inputs: dict[str, Any], call: Call) -> dict[str, Any]:
         """Send the request, and return ``results`` (JSON as its value, else text), ``status`` and ``headers``."""
         method = str(inputs.get("method") or "GET").upper()
         headers = {str(name): str(value) for name, value in (inputs.get("headers") or {}).items()}
-        secret = _secrets(inputs.get("secret_headers") or {}, call)
+        secret, values = await _secrets(inputs.get("secret_headers") or {}, call)
         body = inputs.get("body")
         sent = None
         if body is not None:
@@ -63,11 +73,12 @@ class HttpRequest(Integration):
             headers.setdefault("Idempotency-Key", f"{call.run_id}:{call.node.name}")
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
         answer = await _send(method, str(inputs["url"]), headers, secret, sent, timeout)
+        # Some services show what they were sent.
+        shown = {name: secrets.hide(value.encode(), values).decode() for name, value in answer.headers.items()}
+        answer = Answer(answer.status, shown, secrets.hide(answer.body, values))
         if answer.status in _LATER or answer.status >= _SERVER_ERROR:
-            after = answer.headers.get("retry-after", "")
             message = f"{inputs['url']} answered {answer.status}"
-            wait = float(after) if after.isdigit() else None
-            raise NodeError(message, transient=method in _SAFE, after=wait)
+            raise NodeError(message, transient=method in _SAFE, after=wait_asked(answer))
         return {
             "results": _read(answer),
             "status": answer.status,
@@ -103,13 +114,22 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
     raise NodeError(f"{url} was redirected more than {_MOST_REDIRECTS} times")
 
 
-def _secrets(names: Mapping[str, str], call: Call) -> dict[str, str]:
+async def _secrets(names: Mapping[str, str], call: Call) -> tuple[dict[str, str], list[str]]:
+    """Return the headers that carry secrets, and the secrets."""
     if names and not call.trusted:
         raise NodeError("this workflow was uploaded as not trusted, so it is given no secrets")
-    missing = [SECRET + name for name in names.values() if SECRET + name not in os.environ]
-    if missing:
-        raise NodeError(f"the server has no {', '.join(missing)} in its environment: start it with one")
-    return {header: os.environ[SECRET + name] for header, name in names.items()}
+    headers, values = {}, []
+    for header, wanted in names.items():
+        match = _SECRET.fullmatch(str(wanted))
+        if match is None:
+            raise NodeError(f"secret_headers.{header} does not name a secret")
+        name = secrets.PREFIX + match.group(2)
+        value = await secrets.find(name)
+        if value is None:
+            raise NodeError(f"the server has no {name}: {secrets.ways(name)}")
+        headers[header] = f"{match.group(1)} {value}" if match.group(1) else value
+        values.append(value)
+    return headers, values
 
 
 def _read(answer: Answer) -> Any:

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import references
-from ..endpoints import Endpoint, NoEndpointError, find
+from ..endpoints import KEY, Endpoint, NoEndpointError, find
 from ..values import loads, plain
 from ..web import Answer, WebError
-from .base import Call, Node, NodeError, NodeType, Outcome
+from .base import Call, Node, NodeError, NodeType, Outcome, wait_asked
+from .refusals import Refusals
 
 TEXT = "choices[0].message.content"
 DEFAULT_TIMEOUT = 300.0
 _OURS = ("description", "output_mapping", "timeout", "retries")
-_NEEDED = ("model", "messages", "stream")
-_REFUSED = (400, 422)
+_NUMBERS = ("max_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
+_KEYS = ("api_key", "key", "token", "authorization")
 _LATER = (408, 425, 429)
 _ERROR = 400
 _SERVER_ERROR = 500
@@ -28,18 +29,29 @@ class ModelNode(NodeType):
     name = "model"
     retries = 2
 
+    def __init__(self) -> None:
+        self._refusals = Refusals()
+
     def check(self, node: Node, targets: list[str]) -> Iterator[tuple[str, str]]:
         """Yield a fault for a call that no endpoint can take."""
         del targets
         if not isinstance(node.metadata.get("model"), str):
             yield "model", "a model node needs the name of its model here"
+        for field in _NUMBERS:
+            value = node.metadata.get(field)
+            number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+            if not number and not any(references.find(value)):
+                yield field, f"{field} is a number"
+        for field in node.metadata:
+            if field.lower() in _KEYS:
+                yield field, f"a key does not stand in a graph: start the server with it in {KEY}"
         messages = node.metadata.get("messages")
         if not isinstance(messages, list) or not messages:
             yield "messages", "a model node needs a list of messages: role and content"
             return
-        for number, message in enumerate(messages):
+        for place, message in enumerate(messages):
             if not (isinstance(message, Mapping) and isinstance(message.get("role"), str)):
-                yield f"messages[{number}]", "a message is an object with role and content"
+                yield f"messages[{place}]", "a message is an object with role and content"
 
     def mapping(self, node: Node) -> dict[str, str]:
         """Return the variables of the node: the text of the answer, where nothing else is said."""
@@ -60,46 +72,33 @@ class ModelNode(NodeType):
         """Ask the endpoint. Parameters that it refuses by name are left out, and the step says which."""
         seconds = float(call.node.metadata.get("timeout") or DEFAULT_TIMEOUT)
         try:
-            endpoint = await find()
-            sent = {**inputs, "model": endpoint.model(inputs["model"])}
+            endpoint = await find(call.services.small)
+            asked = {**inputs, "model": endpoint.model(inputs["model"])}
         except NoEndpointError as error:
             raise NodeError(str(error)) from None
-        notes: dict[str, Any] = {"endpoint": endpoint.base_url}
-        if endpoint.models is not None:
-            notes["found"] = "no endpoint was set: this one was found on its usual port"
-        if sent["model"] != inputs["model"]:
-            notes["model"] = sent["model"]
+        notes: dict[str, Any] = {"endpoint": endpoint.base_url, **endpoint.notes()}
+        if asked["model"] != inputs["model"]:
+            notes["model"] = asked["model"]
         while True:
+            sent, changed = self._refusals.apply(endpoint.base_url, asked)
             try:
                 answer = await endpoint.complete(sent, seconds)
             except WebError as error:
                 reason = endpoint.hide(str(error))
-                raise NodeError(f"{endpoint.base_url} gave no answer: {reason}", transient=True) from None
-            refused = _refused(answer, sent)
-            if not refused:
+                raise NodeError(f"{endpoint.base_url} gave no answer: {reason}", transient=not error.final) from None
+            if not self._refusals.learn(endpoint.base_url, sent, answer):
                 break
-            notes["left_out"] = sorted({*notes.get("left_out", ()), *refused})
-            sent = {key: value for key, value in sent.items() if key not in refused}
         completion = _completion(endpoint, answer)
         usage = completion.get("usage")
         tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else 0
-        return Outcome(completion, tokens=tokens if isinstance(tokens, int) else 0, notes=notes)
-
-
-def _refused(answer: Answer, sent: Mapping[str, Any]) -> list[str]:
-    """Return the parameters that a refusal names, those left out that a call cannot do without."""
-    if answer.status not in _REFUSED:
-        return []
-    said = answer.body.decode("utf-8", "replace")
-    return [name for name in sent if name not in _NEEDED and name in said]
+        return Outcome(completion, tokens=tokens if isinstance(tokens, int) else 0, notes=notes | changed)
 
 
 def _completion(endpoint: Endpoint, answer: Answer) -> dict[str, Any]:
     shown = endpoint.hide(answer.body[:_SHOWN].decode("utf-8", "replace").strip())
     if answer.status >= _ERROR or not answer.body:
         later = answer.status in _LATER or answer.status >= _SERVER_ERROR
-        after = answer.headers.get("retry-after", "")
-        wait = float(after) if after.isdigit() else None
+        wait = wait_asked(answer)
         raise NodeError(f"{endpoint.base_url} answered {answer.status}: {shown}", transient=later, after=wait)
     try:
         completion = plain(loads(answer.body))
