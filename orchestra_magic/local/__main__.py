@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_own_bits()
     try:
         return int(options.run(options))
-    except (process.CommandError, LinkError) as error:
+    except (process.CommandError, LinkError, OSError) as error:
         return _complain(str(error))
 
 
@@ -120,7 +120,7 @@ def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]],
     try:
         chosen = {} if options.idle_hours is None else {"idle_hours": options.idle_hours}
         serve(Options(data, options.port, **chosen), ready)
-    except (StartError, LinkError) as error:
+    except (StartError, LinkError, OSError) as error:
         return str(error)
     return None
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -16,6 +19,8 @@ from .private import LinkError, open_private
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+_WRITE_AGAIN = 2.0
+_log = logging.getLogger(__name__)
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
 
 
@@ -38,16 +43,16 @@ class Database:
 
     def __init__(self, path: Path, schema: int, create: str) -> None:
         self._path = path
-        private_file(path)
-        self._connection = self._open()
+        try:
+            private_file(path)
+            self._connection = self._open()
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(path, error) from None
         try:
             self._prepare(schema, create)
-        except sqlite3.DatabaseError as error:
+        except (DataError, sqlite3.Error) as error:
             self._connection.close()
-            raise DataError(
-                f"{path} is no database that can be read ({error}); nothing was changed. "
-                "Put back a copy of the folder, or move it away to begin anew"
-            ) from None
+            raise unusable(path, error) if isinstance(error, sqlite3.Error) else error from None
         self._waiting: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="writer", daemon=True)
         self._writer.start()
@@ -78,15 +83,14 @@ class Database:
         return connection
 
     def _prepare(self, schema: int, create: str) -> None:
-        for pragma in _PRAGMAS:
-            self._connection.execute(f"PRAGMA {pragma}")
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found > schema:
-            self._connection.close()
             raise DataError(
                 f"{self._path} was written by a newer version of orchestra_magic; nothing was changed. "
                 "Upgrade this one, or choose another folder with --data"
             )
+        for pragma in _PRAGMAS:
+            self._connection.execute(f"PRAGMA {pragma}")
         if found < schema:
             self._connection.executescript(f"BEGIN; {create}; PRAGMA user_version={schema}; COMMIT")
 
@@ -118,7 +122,7 @@ class Database:
                 self._connection.execute("RELEASE one")
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             for _, future in batch:
                 if not future.done():
@@ -126,6 +130,42 @@ class Database:
         else:
             for future, result in done:
                 future.set_result(result)
+
+
+def unusable(path: Path, error: Exception) -> DataError:
+    """Return what to say of a file of ours that cannot be opened."""
+    if is_passing(error):
+        return DataError(f"{path} cannot be written to ({error}); nothing was overwritten. Make room on its disk")
+    if isinstance(error, OSError | sqlite3.OperationalError):
+        return DataError(f"{path} cannot be used ({error}); nothing was overwritten. See who may write there")
+    return DataError(
+        f"{path} is no database that can be read ({error}); nothing was changed. "
+        "Put back a copy of the folder, or move it away to begin anew"
+    )
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether a disk refused what it may take later: it is full, or over a quota."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    return isinstance(error, sqlite3.OperationalError) and any(
+        sign in str(error) for sign in ("disk is full", "disk I/O error", "database is locked")
+    )
+
+
+async def persistently(write: Callable[[], Awaitable[T]], what: str) -> T:
+    """Do ``write``, again and again while the disk is full: what was done is not lost for want of room."""
+    said = False
+    while True:
+        try:
+            return await write()
+        except (OSError, sqlite3.Error) as error:
+            if not is_passing(error):
+                raise
+            if not said:
+                _log.error("%s waits to be written down: %s. It is tried again every few seconds", what, error)
+                said = True
+        await asyncio.sleep(_WRITE_AGAIN)
 
 
 def private_file(path: Path) -> None:

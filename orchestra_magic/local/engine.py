@@ -8,10 +8,12 @@ next begins. After a crash the same function is run again, and the recorded step
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import Context
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 from dbos._serialization import DBOSPortableJSONSerializer, DefaultSerializer
 from sqlalchemy import event
 
-from .database import private_file
+from .database import persistently, private_file, unusable
 
 Record = dict[str, Any]
 Work = Callable[[str, "Places"], Awaitable[None]]
@@ -57,9 +59,17 @@ class Places:
             if name in self._recorded:
                 return self._recorded[name]
             record = await step()
-            # The engine takes a plain function through a thread once, and a coroutine three times.
-            return await place.run_async({"name": name}, lambda: record)
 
+            async def keep() -> Record:
+                # A place serves one attempt. A step is recalled by its name, so it may stand at any.
+                at = places.pop() if places else DBOS.reserve_step()
+                # The engine takes a plain function through a thread once, and a coroutine three times.
+                with _errors_of_sqlite():
+                    return await at.run_async({"name": name}, lambda: record)
+
+            return await persistently(keep, f"step {name}")
+
+        places = [place]
         return run
 
 
@@ -76,8 +86,11 @@ class Engine:
 
     def __init__(self, folder: Path, work: Work) -> None:
         _refuse_pickles()
-        path = folder / "engine.sqlite"
-        private_file(path)
+        self._path = path = folder / "engine.sqlite"
+        try:
+            private_file(path)
+        except OSError as error:
+            raise unusable(path, error) from None
         config: DBOSConfig = {
             "name": "orchestra-embedded",
             "system_database_engine": _connect(path),
@@ -102,8 +115,23 @@ class Engine:
         self._run_graph = DBOS.workflow(name="run_graph", max_recovery_attempts=_ATTEMPTS)(run_graph)
 
     def launch(self) -> None:
-        """Open the file, and run again what a crash interrupted. Call it in the event loop that is to run them."""
-        DBOS.launch()
+        """Open the file, and run again what a crash interrupted. Call it in the event loop that is to run them.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be used.
+        """
+        # It logs what it raises as well, with a page of where that came from.
+        log = logging.getLogger("dbos")
+        log.addFilter(_not_of_the_launch)
+        try:
+            with _errors_of_sqlite():
+                DBOS.launch()
+        except sqlite3.Error as error:
+            raise unusable(self._path, error) from None
+        finally:
+            log.removeFilter(_not_of_the_launch)
 
     def close(self) -> None:
         """Let go of the file. What is running stays unfinished, and goes on at the next launch."""
@@ -112,27 +140,43 @@ class Engine:
     async def start(self, run_id: str) -> None:
         """Start a run. One that was started before is not started again."""
         self._fresh.add(run_id)
-        with SetWorkflowID(run_id):
+        with SetWorkflowID(run_id), _errors_of_sqlite():
             await DBOS.start_workflow_async(self._run_graph, run_id)
 
     async def known(self, run_ids: list[str]) -> dict[str, bool]:
         """Return which of these runs were ever started, each with whether it is over."""
         found = {}
         for first in range(0, len(run_ids), _PAGE):
-            page = await DBOS.list_workflows_async(
-                workflow_ids=run_ids[first : first + _PAGE], load_input=False, load_output=False
-            )
+            with _errors_of_sqlite():
+                page = await DBOS.list_workflows_async(
+                    workflow_ids=run_ids[first : first + _PAGE], load_input=False, load_output=False
+                )
             for status in page:
                 found[status.workflow_id] = status.status not in ("PENDING", "ENQUEUED", "DELAYED")
         return found
 
     async def steps(self, run_id: str) -> list[Record]:
         """Return the recorded steps of a run, in the order of their places."""
-        return [step["output"] for step in await DBOS.list_workflow_steps_async(run_id) if step["output"]]
+        with _errors_of_sqlite():
+            return [step["output"] for step in await DBOS.list_workflow_steps_async(run_id) if step["output"]]
 
     async def forget(self, run_ids: list[str]) -> None:
         """Delete runs with their steps."""
-        await DBOS.delete_workflows_async(run_ids)
+        with _errors_of_sqlite():
+            await DBOS.delete_workflows_async(run_ids)
+
+
+def _not_of_the_launch(record: logging.LogRecord) -> bool:
+    return "failed to launch" not in record.getMessage()
+
+
+@contextlib.contextmanager
+def _errors_of_sqlite() -> Iterator[None]:
+    """Raise what SQLite said, not what the layers above make of it."""
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        raise error.orig or error from None
 
 
 def _connect(path: Path) -> sqlalchemy.Engine:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .database import is_passing, persistently
 from .graph import Graph, read_graph
 from .inputs import with_defaults
 from .nodes import Call, Node, Services
@@ -257,7 +258,8 @@ class Runs:
                 return  # cancelled meanwhile
             live = self._live[run_id] = _Live(row, graph)
             self._notify(run_id)
-            ended = await self._finish(run_id, await self._walk(live, places, trusted=trusted))
+            ending = await self._walk(live, places, trusted=trusted)
+            ended = await persistently(lambda: self._finish(run_id, ending), f"the end of run {run_id}")
         except Exception as error:  # noqa: BLE001  (a run has to end, whatever happened)
             _log.exception("run %s ended by a fault of the server", run_id)
             await self._fail(run_id, f"a fault of the server, see its log: {type(error).__name__}: {error}")
@@ -301,7 +303,9 @@ class Runs:
         return row
 
     async def _fail(self, run_id: str, message: str) -> None:
-        self._notify(run_id, await self._finish(run_id, Ending(FAILED, message, {})), over=True)
+        ending = Ending(FAILED, message, {})
+        row = await persistently(lambda: self._finish(run_id, ending), f"the end of run {run_id}")
+        self._notify(run_id, row, over=True)
 
     def _dispatch(self, run_id: str) -> None:
         self._waiting.append(run_id)
@@ -316,9 +320,9 @@ class Runs:
     async def _start(self, run_id: str) -> None:
         try:
             await self._engine.start(run_id)
-        except Exception:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
             # It stays accepted: after a while, or when the server starts again, it is started.
-            _log.exception("run %s could not be started", run_id)
+            _log.error("run %s could not be started: %s", run_id, error, exc_info=not is_passing(error))
             asyncio.get_running_loop().call_later(_START_AGAIN, self._dispatch, run_id)
         finally:
             del self._starting[run_id]
