@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .table import Table
-from .words import dump, escape, line, results
+from .words import clean, dump, escape, line, results
 
 LONG = 1_000
 """Characters shown at first; the rest stands behind "all"."""
@@ -28,7 +28,7 @@ def text(value: Any, indent: str = "") -> str:
     if table is not None:
         shown = table.text()
     elif isinstance(value, str):
-        shown = "\n".join(line(each, LONG) for each in value.split("\n"))
+        shown = clean(value)
     elif isinstance(value, Mapping) and value:
         shown = "\n".join(_member(name, member) for name, member in value.items())
     else:
