@@ -129,6 +129,7 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     watch.cancel()
     await sandbox.close()
     await small.close()
+    await bases.close()
     await store.fact("stopped", "yes")
     store.close()
     engine.close()

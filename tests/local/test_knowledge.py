@@ -1,17 +1,25 @@
 """Knowledge bases: how documents are read and cut, what is found, and what a graph does with it."""
 
+import asyncio
 import base64
 import io
 import json
+import re
 import stat
+import subprocess
+import sys
 import zipfile
+import zlib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from orchestra_magic.local.knowledge import readers
 from orchestra_magic.local.knowledge.chunks import OVERLAP, SIZE, split
 from orchestra_magic.local.knowledge.readers import UnreadableError, format_of, read
+from orchestra_magic.local.knowledge.reading import Reader
+from orchestra_magic.local.sandbox import landlock
 
 from .graphs import graph
 
@@ -259,6 +267,7 @@ def test_what_is_found(find, query, source):
     assert (first["source"], first["score"]) == (source, 1.0)
     assert step["inputs"]["query"] == query
     assert step["step_metadata"] == {"mode": "full_text"}
+    assert run["outputs"]["data"]["mode"] == "full_text"
 
 
 def test_nothing_found_is_no_failure(find):
@@ -269,15 +278,6 @@ def test_nothing_found_is_no_failure(find):
 def test_how_many_are_found_can_be_said(find):
     assert len(find("office owls", top_k=1)[0]["outputs"]["data"]["results"]) == 1
     assert len(find("office owls")[0]["outputs"]["data"]["results"]) == 2
-
-
-@pytest.mark.parametrize("mode", ["vector", "hybrid"])
-def test_without_vectors_words_are_used_and_the_step_says_so(find, mode):
-    run, step = find("owls", mode=mode)
-    assert run["outputs"]["data"]["results"][0]["source"] == "owls.md"
-    assert step["step_metadata"]["mode"] == "full_text"
-    assert step["step_metadata"]["instead_of"] == mode
-    assert "by words alone" in step["step_metadata"]["because"]
 
 
 @pytest.mark.parametrize(
@@ -309,6 +309,140 @@ def test_faults_of_an_upload(local_server):
         "mode": "there is no mode 'magic'; there are: full_text, vector, hybrid",
         "top_k": "top_k is a whole number from 1 to 100",
     }
+
+
+FORMATS = {
+    "a.txt": b"The lynx lives in the forest.",
+    "b.md": b"# Lynx\n\nA lynx has tufts on its ears.",
+    "c.json": b'[{"animal": "lynx", "speed": 80}]',
+}
+
+
+def test_every_format_is_found_by_a_run(local_server):
+    document, show, book = (make()[0] for make in (docx, pptx, xlsx))
+    document.add_paragraph("The lynx of the report.")
+    show.slides[0].shapes.title.text = "The lynx of the talk"
+    book.active.append(["lynx", 9])
+    files = FORMATS | {
+        "d.docx": saved(document),
+        "e.pptx": saved(show),
+        "f.xlsx": saved(book),
+        "g.pdf": pdf(b"BT /F1 12 Tf 9 9 Td (The lynx on paper) Tj ET"),
+    }
+    local_server.request("POST", "/knowledge_bases", json={"name": "lynxes"})
+    for name, content in files.items():
+        body = {"filename": name, "content": base64.b64encode(content).decode()}
+        response = local_server.request("POST", "/knowledge_bases/lynxes/documents", json=body)
+        assert response.status_code == 200, response.text
+    workflow = local_server.upload(retrieval(knowledge_base="lynxes", top_k=20), name="lynxes")
+    found = local_server.finish(workflow, {"q": "lynx"})["outputs"]["data"]["results"]
+    assert {one["source"] for one in found} == set(files)
+    texts = {one["source"]: one["text"] for one in found}
+    assert texts["f.xlsx"].endswith("item: lynx; euro: 9")
+    assert texts["g.pdf"] == "The lynx on paper"
+
+
+def slow_pdf():
+    """A page of a million words, packed to nothing: to read it takes longer than anybody waits."""
+    content = zlib.compress(b"BT /F1 12 Tf " + b"(owl) Tj 1 0 0 1 5 5 Tm " * 2_000_000 + b"ET", 9)
+    body = pdf(content)
+    assert len(body) < 1 << 20
+    return body.replace(b"<</Length", b"<</Filter/FlateDecode/Length", 1)
+
+
+def bomb(kind):
+    """An office document that unpacks to gigabytes."""
+    document, _ = {"docx": docx, "pptx": pptx, "xlsx": xlsx}[kind]()
+    inner = {"docx": "word/document.xml", "pptx": "ppt/presentation.xml", "xlsx": "xl/worksheets/sheet1.xml"}[kind]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(document))) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            if entry.filename != inner:
+                new.writestr(entry, old.read(entry))
+        with new.open(inner, "w", force_zip64=True) as file:
+            file.write(old.read(inner)[:-20])
+            for _ in range(2500):
+                file.write(b" " * (1 << 20))
+    return packed.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docx", "pptx", "xlsx"])
+def test_a_document_that_unpacks_to_gigabytes_harms_nobody(local_server, kind):
+    content = bomb(kind)
+    assert len(content) < 15 << 20
+    local_server.request("POST", "/knowledge_bases", json={"name": "bombs"})
+    body = {"filename": f"x.{kind}", "content": base64.b64encode(content).decode()}
+    response = local_server.request("POST", "/knowledge_bases/bombs/documents", json=body)
+    assert response.status_code == 400, response.text
+    assert response.json()["detail"] == f"x.{kind}: it unpacks to more than 500 MB"
+    assert local_server.finish("hello")["status"] == "completed"
+    memory = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{local_server.pid}/status").read_text())
+    assert int(memory.group(1)) < 1 << 20
+
+
+def test_a_document_that_takes_for_ever_is_given_up(monkeypatch):
+    monkeypatch.setattr(readers, "SECONDS", 1)
+    content = slow_pdf()
+
+    async def both():
+        reader = Reader()
+        with pytest.raises(UnreadableError, match="reading it took longer than 1 s"):
+            await reader.chunks("pdf", content)
+        return await reader.chunks("json", json.dumps({"a": "x" * 100_000}).encode())
+
+    assert len(asyncio.run(both())) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docx", "pptx"])
+def test_memory_is_limited_whatever_a_document_says_of_its_size(monkeypatch, kind):
+    content = bomb(kind)
+    program = (
+        "import sys; from orchestra_magic.local.knowledge import readers; "
+        "readers.UNPACKED = 1 << 60; sys.argv = ['readers', sys.argv[1]]; readers.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, kind], input=content, capture_output=True, timeout=120, check=False
+    )
+    assert json.loads(done.stdout)["error"] if done.returncode == 0 else not done.stdout
+
+
+def test_a_document_that_kills_its_reader_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(UnreadableError, match=r"the process that read it died \(exit status 1\)"):
+        asyncio.run(Reader().chunks("pdf", b"x"))
+
+
+def test_a_small_document_does_not_become_a_large_text():
+    document = json.dumps({"k" * 100_000: [1] * 1000})
+    assert len(read("json", document.encode())) < 300_000
+
+
+def test_a_text_that_is_too_long(monkeypatch):
+    monkeypatch.setattr(readers, "LONGEST", 10)
+    with pytest.raises(UnreadableError, match="its text is longer than 10 characters"):
+        read("txt", b"x" * 11)
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_a_reader_sees_no_files(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    program = f"""
+import sys, types
+from orchestra_magic.local.knowledge import readers
+def read(kind, content):
+    try:
+        return open({str(secret)!r}).read()
+    except OSError as error:
+        return type(error).__name__
+readers.read = read
+sys.argv = ["readers", "pdf"]
+readers.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], input=b"", capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"chunks": ["PermissionError"]}
 
 
 def test_what_was_added_is_there_after_a_restart(restarted):

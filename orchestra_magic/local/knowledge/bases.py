@@ -1,27 +1,35 @@
-"""The knowledge bases of a server: one SQLite file each, with the documents, their chunks, and an index of words."""
+"""The knowledge bases of a server: one SQLite file each.
+
+In it are the documents, their chunks, an index of words, and, where there is a model for it, the chunks' vectors.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ... import paths
 from ..database import DataError, private_file
+from ..models.process import ModelProcessError
 from ..values import now
-from .chunks import split
+from . import searching
+from .searching import Hit
+from .vectors import Embedder
 from .words import indexed, question
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-SCHEMA = 1
+SCHEMA = 2
 _CREATE = """
 CREATE TABLE about (description TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
 CREATE TABLE documents (
@@ -33,17 +41,21 @@ CREATE INDEX chunks_of_document ON chunks (document);
 CREATE VIRTUAL TABLE words USING fts5(text, tokenize = 'porter unicode61 remove_diacritics 2');
 INSERT INTO about VALUES ('', {now}, {now})
 """
-_SEARCH = """
-SELECT c.text, d.name AS source, -bm25(words) AS score
-FROM words JOIN chunks c ON c.id = words.rowid JOIN documents d ON d.id = c.document
-WHERE words MATCH ? ORDER BY bm25(words), words.rowid LIMIT ?
-"""
+_SINCE = {
+    2: """
+CREATE TABLE vectors (chunk INTEGER PRIMARY KEY REFERENCES chunks, model TEXT NOT NULL, vector BLOB NOT NULL)
+""",
+}
+"""What each version of the tables added."""
 _COUNTS = "SELECT count(*) AS documents, (SELECT count(*) FROM chunks) AS chunks FROM documents"
 _DOCUMENTS = """
 SELECT d.name, d.format, d.size, d.added, count(c.id) AS chunks
 FROM documents d LEFT JOIN chunks c ON c.document = d.id GROUP BY d.id ORDER BY d.id
 """
 _THREADS = 4
+_AT_ONCE = 16
+_PATIENCE = 60.0
+_log = logging.getLogger(__name__)
 
 
 class UnknownBaseError(LookupError):
@@ -64,12 +76,12 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Hit:
-    """A chunk that was found; ``score`` is relative to the best one, which has 1."""
+class Found:
+    """What a search found, and what is to be said of it."""
 
-    text: str
-    score: float
-    source: str
+    hits: list[Hit]
+    mode: str
+    note: str | None = None
 
 
 class Bases:
@@ -78,6 +90,14 @@ class Bases:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._threads = ThreadPoolExecutor(_THREADS, "knowledge")
+        self._embedder = Embedder()
+        self._indexing: dict[str, asyncio.Task[str | None]] = {}
+
+    async def close(self) -> None:
+        """Stop what makes vectors; the next search goes on with it."""
+        for task in self._indexing.values():
+            task.cancel()
+        await self._embedder.close()
 
     def names(self) -> list[str]:
         """Return the names of those that exist."""
@@ -126,8 +146,8 @@ class Bases:
         for end in ("", "-journal"):
             (self._folder / f"{name}.sqlite{end}").unlink(missing_ok=True)
 
-    async def add(self, name: str, document: str, kind: str, size: int, text: str) -> bool:
-        """Add a document; return whether it takes the place of one with the same name.
+    async def add(self, name: str, document: str, kind: str, size: int, chunks: list[str]) -> bool:
+        """Add a document in its chunks; return whether it takes the place of one with the same name.
 
         Raises
         ------
@@ -138,35 +158,84 @@ class Bases:
         def work(db: sqlite3.Connection) -> bool:
             found = db.execute("SELECT id FROM documents WHERE name = ?", (document,)).fetchone()
             if found:
-                db.execute("DELETE FROM words WHERE rowid IN (SELECT id FROM chunks WHERE document = ?)", tuple(found))
+                for table, key in (("words", "rowid"), ("vectors", "chunk")):
+                    old = f"DELETE FROM {table} WHERE {key} IN (SELECT id FROM chunks WHERE document = ?)"  # noqa: S608
+                    db.execute(old, tuple(found))
                 db.execute("DELETE FROM chunks WHERE document = ?", tuple(found))
                 db.execute("DELETE FROM documents WHERE id = ?", tuple(found))
             row = (document, kind, size, now())
             number = db.execute("INSERT INTO documents (name, format, size, added) VALUES (?, ?, ?, ?)", row).lastrowid
-            for chunk in split(text):
+            for chunk in chunks:
                 added = db.execute("INSERT INTO chunks (document, text) VALUES (?, ?)", (number, chunk)).lastrowid
                 db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (added, indexed(chunk)))
             db.execute("UPDATE about SET updated = ?", (now(),))
             return bool(found)
 
-        return await self._do(name, work, write=True)
+        replaced = await self._do(name, work, write=True)
+        if self._embedder.unusable() is None:
+            self._index(name)
+        return replaced
 
-    async def search(self, name: str, query: str, top: int) -> list[Hit]:
-        """Return the chunks that fit best by their words, the best first.
+    async def search(self, name: str, query: str, top: int, mode: str = searching.FULL_TEXT) -> Found:
+        """Return the chunks that fit best, the best first.
+
+        Parameters
+        ----------
+        mode : str
+            One of :data:`~.searching.MODES`. Without a model for vectors, words alone are searched, and the note
+            says so.
 
         Raises
         ------
         UnknownBaseError
             If there is no such knowledge base.
         """
-        asked = question(query)
+        note = None
+        if mode != searching.FULL_TEXT:
+            vector, note = await self._vector(name, query)
+            if vector is not None:
+                hits = await self._do(name, lambda db: searching.by_vectors(db, vector, question(query), top, mode))
+                return Found(hits, mode, note)
+        hits = await self._do(name, lambda db: searching.by_words(db, question(query), top))
+        return Found(hits, searching.FULL_TEXT, note)
 
-        def work(db: sqlite3.Connection) -> list[Hit]:
-            rows = db.execute(_SEARCH, (asked, top)).fetchall() if asked else []
-            best = rows[0]["score"] if rows else 1.0
-            return [Hit(row["text"], round(row["score"] / best, 4), row["source"]) for row in rows]
+    async def _vector(self, name: str, query: str) -> tuple[bytes | None, str | None]:
+        """Return the vector of ``query``, when the chunks have theirs, and what is to be said."""
+        reason = self._embedder.unusable()
+        if reason is None:
+            # One that is not done in time goes on; what is there is searched.
+            task = self._index(name)
+            await asyncio.wait({task}, timeout=_PATIENCE)
+            reason = task.result() if task.done() else None
+            if reason is None:
+                try:
+                    [vector] = await self._embedder.embed([query])
+                except ModelProcessError as error:
+                    reason = str(error)
+                else:
+                    return vector, None if task.done() else await self._do(name, searching.progress)
+        return None, f"searched by words alone: {reason}"
 
-        return await self._do(name, work)
+    def _index(self, name: str) -> asyncio.Task[str | None]:
+        """Make the vectors that are missing, in a task that gives the reason if it cannot."""
+        task = self._indexing.get(name)
+        if task is None or task.done():
+            task = self._indexing[name] = asyncio.create_task(self._make_vectors(name))
+        return task
+
+    async def _make_vectors(self, name: str) -> str | None:
+        last = 0
+        try:
+            while rows := await self._do(name, partial(searching.without_vector, last=last, most=_AT_ONCE)):
+                vectors = await self._embedder.embed([row["text"] for row in rows])
+                await self._do(name, partial(searching.keep, rows=rows, vectors=vectors), write=True)
+                last = rows[-1]["id"]
+        except UnknownBaseError:
+            return None  # whoever searches it is told
+        except (ModelProcessError, DataError, sqlite3.Error) as error:
+            _log.warning("the vectors of the knowledge base %s cannot be made: %s", name, error)
+            return str(error)
+        return None
 
     async def _do(self, name: str, work: Work[T], *, write: bool = False) -> T:
         path = self._folder / f"{name}.sqlite"
@@ -203,12 +272,14 @@ def _prepare(db: sqlite3.Connection) -> Iterator[str]:
     """Make the tables where there are none; yield what makes the file unusable."""
     try:
         found: Any = db.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0:
+        if found < SCHEMA:
             db.execute("BEGIN IMMEDIATE")
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _CREATE.format(now=now()).split(";\n"):
+            found = db.execute("PRAGMA user_version").fetchone()[0]
+            scripts = [_CREATE.format(now=now())] if found == 0 else []
+            for script in scripts + [since for version, since in _SINCE.items() if version > found]:
+                for statement in script.split(";\n"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={SCHEMA}")
+            db.execute(f"PRAGMA user_version={SCHEMA}")
             db.execute("COMMIT")
         elif found > SCHEMA:
             yield "was written by a newer version of orchestra_magic: upgrade this one"

@@ -1,40 +1,54 @@
-"""Documents are read: text here, the rest in a process of its own."""
+"""Documents are read: a short text here, the rest in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import suppress
+from typing import Any
 
+from ..models.process import environment
 from ..values import loads
 from . import readers
+from .chunks import split
 from .readers import UnreadableError
 
+_SHORT = 1 << 16
+_AT_ONCE = 2
 
-async def read_apart(kind: str, content: bytes) -> str:
-    """Return the text of a document, read in a process that may fail without harm.
 
-    Raises
-    ------
-    UnreadableError
-        If it cannot be read.
-    """
-    if kind not in readers.LIBRARIES:
-        return readers.read(kind, content)
+class Reader:
+    """Reads documents, two at a time: each may take a core, and the memory that one may."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def chunks(self, kind: str, content: bytes) -> list[str]:
+        """Return the chunks of a document, read in a process that may fail without harm.
+
+        Raises
+        ------
+        UnreadableError
+            If it cannot be read.
+        """
+        if kind in readers.TEXTS and len(content) <= _SHORT:
+            return split(readers.read(kind, content))
+        async with self._turns:
+            return await _read_apart(kind, content)
+
+
+async def _read_apart(kind: str, content: bytes) -> list[str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        readers.__name__,
-        kind,
+        *(sys.executable, "-m", readers.__name__, kind),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRA_")},
+        env=environment(),
+        start_new_session=True,
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(content), readers.SECONDS)
-        said = loads(output)
+        said: dict[str, Any] = await asyncio.to_thread(loads, output)
     except asyncio.TimeoutError:
         raise UnreadableError(f"reading it took longer than {readers.SECONDS} s") from None
     except ValueError:
@@ -47,4 +61,4 @@ async def read_apart(kind: str, content: bytes) -> str:
             await process.wait()
     if "error" in said:
         raise UnreadableError(said["error"])
-    return str(said["text"])
+    return [str(one) for one in said["chunks"]]

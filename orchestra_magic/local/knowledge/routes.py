@@ -15,7 +15,7 @@ from ..json_http import JSON, read_body
 from ..values import plain, workflow_time
 from .bases import Base, Bases, UnknownBaseError
 from .readers import TEXTS, UnreadableError, format_of
-from .reading import read_apart
+from .reading import Reader
 
 MAX_DOCUMENT = 15 << 20
 _HOW = 'send {"name", "text"}, or {"filename", "content"} with the file in base64'
@@ -27,6 +27,7 @@ class KnowledgeRoutes:
 
     def __init__(self, bases: Bases) -> None:
         self._bases = bases
+        self._reader = Reader()
 
     def rows(self) -> list[Row]:
         """Return method, path and endpoint of each."""
@@ -73,10 +74,10 @@ class KnowledgeRoutes:
             raise HTTPException(413, f"{name} is larger than {MAX_DOCUMENT >> 20} MB")
         try:
             kind = kind or format_of(name)
-            text = await read_apart(kind, content)
+            chunks = await self._reader.chunks(kind, content)
         except UnreadableError as error:
             raise HTTPException(400, f"{name}: {error}") from None
-        replaced = await self._bases.add(base.name, name, kind, len(content), text)
+        replaced = await self._bases.add(base.name, name, kind, len(content), chunks)
         [document] = [row for row in (await self._bases.get(base.name)).content if row["name"] == name]
         return JSON({**_document_answer(document), "replaced": replaced})
 

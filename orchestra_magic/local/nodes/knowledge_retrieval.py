@@ -8,13 +8,11 @@ from typing import Any
 from .. import references
 from ..database import DataError
 from ..knowledge.bases import UnknownBaseError
+from ..knowledge.searching import FULL_TEXT, MODES
 from ..values import text
 from .base import Call, Node, NodeError, NodeType, Outcome
 
-FULL_TEXT = "full_text"
-MODES = (FULL_TEXT, "vector", "hybrid")
 DEFAULT_TOP, MOST = 5, 100
-_NO_VECTORS = "this server searches by words alone, so the mode full_text was used in place of {mode}"
 
 
 class KnowledgeRetrievalNode(NodeType):
@@ -52,14 +50,15 @@ class KnowledgeRetrievalNode(NodeType):
             raise NodeError("the query is empty: there is nothing to search for")
         bases = call.services.knowledge
         try:
-            found = await bases.search(inputs["knowledge_base"], inputs["query"], inputs["top_k"])
+            found = await bases.search(inputs["knowledge_base"], inputs["query"], inputs["top_k"], inputs["mode"])
         except (UnknownBaseError, DataError) as error:
             raise NodeError(str(error)) from None
-        notes: dict[str, Any] = {"mode": FULL_TEXT}
-        if inputs["mode"] != FULL_TEXT:
+        notes: dict[str, Any] = {"mode": found.mode}
+        if found.mode != inputs["mode"]:
             notes["instead_of"] = inputs["mode"]
-            notes["because"] = _NO_VECTORS.format(mode=inputs["mode"])
-        data = {"results": [vars(hit) for hit in found], "error": ""}
+        if found.note:
+            notes["note"] = found.note
+        data = {"results": [vars(hit) for hit in found.hits], **notes, "error": ""}
         return Outcome({"data": data, "error": None, "successfull": True, "successful": True}, notes=notes)
 
 
