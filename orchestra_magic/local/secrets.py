@@ -47,6 +47,20 @@ def hide(answer: bytes, values: Iterable[str | None]) -> bytes:
     return answer
 
 
+def hidden(value: Any, values: Iterable[str]) -> Any:
+    """Return a JSON value without the keys, wherever in it they stand."""
+    values = [one for one in values if len(one) >= _SHORTEST]
+    if not values:
+        return value
+    if isinstance(value, str):
+        return hide(value.encode("utf-8", "surrogatepass"), values).decode("utf-8", "surrogatepass")
+    if isinstance(value, dict):
+        return {hidden(key, values): hidden(item, values) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [hidden(item, values) for item in value]
+    return value
+
+
 def _from_keyring(name: str) -> str | None:
     try:
         import keyring  # optional, and slow to import

@@ -7,6 +7,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 from .._version import __version__
 
 MAX_ANSWER = 32 << 20
+_CHUNK = 1 << 16
+_GRACE = 5.0
 _HERE = ("127.0.0.1", "localhost", "::1")
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="web")
 
@@ -108,7 +111,16 @@ async def fetch(
     for name, value in (headers or {}).items():
         request.add_header(name, value)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREADS, _send, request, timeout, max_answer, public)
+    sending = loop.run_in_executor(_THREADS, _send, request, timeout, max_answer, public)
+    try:
+        # The thread keeps the time too, but for a server that says its headers byte by byte.
+        return await asyncio.wait_for(sending, timeout + _GRACE)
+    except asyncio.TimeoutError:
+        raise WebError(_late(timeout)) from None
+
+
+def _late(timeout: float) -> str:
+    return f"no answer within {timeout:g} s"
 
 
 def _send(request: urllib.request.Request, timeout: float, max_answer: int, public: bool) -> Answer:
@@ -120,21 +132,30 @@ def _send(request: urllib.request.Request, timeout: float, max_answer: int, publ
     if public or urlsplit(request.full_url).hostname in _HERE:
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)
+    deadline = time.monotonic() + timeout
     try:
-        with opener.open(request, timeout=timeout) as response:
-            return _read(response, response.status, max_answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return _read(error, error.code, max_answer)
+        try:
+            with opener.open(request, timeout=timeout) as response:
+                return _read(response, response.status, max_answer, deadline)
+        except urllib.error.HTTPError as error:
+            with error:
+                return _read(error, error.code, max_answer, deadline)
     except (TimeoutError, OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
-            reason = f"no answer within {timeout:g} s"
+            reason = _late(timeout)
         raise WebError(str(reason) or type(error).__name__) from None
 
 
-def _read(response: Any, status: int, max_answer: int) -> Answer:
-    body = response.read(max_answer + 1)
-    if len(body) > max_answer:
-        raise WebError(f"the answer is larger than {max_answer} bytes")
-    return Answer(status, {name.lower(): value for name, value in response.headers.items()}, body)
+def _read(response: Any, status: int, max_answer: int, deadline: float) -> Answer:
+    body = bytearray()
+    while chunk := response.read1(_CHUNK):
+        body += chunk
+        if len(body) > max_answer:
+            raise WebError(f"the answer is larger than {max_answer} bytes")
+        # The socket's own limit is for each piece: who sends one now and then would never be late.
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    if getattr(response, "length", None):
+        raise WebError("the answer broke off before its end")
+    return Answer(status, {name.lower(): value for name, value in response.headers.items()}, bytes(body))

@@ -1,10 +1,18 @@
 """Integration nodes: requests to an HTTP server on loopback, and integrations that other packages bring."""
 
+import asyncio
+import contextlib
 import json
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from orchestra_magic.local import web
+from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
+from orchestra_magic.local.web import WebError, fetch
 
 from .embedded import LocalServer
 from .graphs import graph
@@ -32,10 +40,19 @@ def site():
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", f"http://localhost:{self.server.server_port}/landed")
+            if self.path == "/short":
+                self.send_header("Content-Length", "1000")
             self.send_header("Content-Type", "text/plain" if self.path == "/text" else "application/json")
             self.end_headers()
             if self.path == "/large":
                 self.wfile.write(b'"' + b"x" * 10_000_001 + b'"')
+            elif self.path == "/drip":
+                with contextlib.suppress(OSError):
+                    for _ in range(200):
+                        self.wfile.write(b" ")
+                        time.sleep(0.1)
+            elif self.path == "/echo":
+                self.wfile.write(json.dumps(dict(self.headers)).encode())
             elif self.command != "HEAD":
                 self.wfile.write(json.dumps({"path": self.path, "body": body}).encode())
 
@@ -61,6 +78,9 @@ class Shout(Integration):
             yield "text", "shout needs a text"
 
     async def run(self, inputs, call):
+        if "loud" in inputs:
+            key = await self.secret("SITE", call)
+            return {"results": [f"key {key}", {key: len(key)}]}
         return {"results": inputs["text"].upper(), "by": call.node.name}
 """
 
@@ -138,6 +158,22 @@ def test_secrets_go_by_name_and_stand_nowhere(run, site, server):
     assert SECRET.encode() not in stored
 
 
+def test_a_secret_that_comes_back_is_hidden(run, site):
+    node = request_node(url=site.url + "/echo", secret_headers={"Authorization": "Bearer SITE"})
+    finished, step = run(node)
+    assert site.seen[-1][2]["Authorization"] == f"Bearer {SECRET}"
+    assert finished["all_outputs"]["ask"]["data"]["results"]["Authorization"] == "Bearer ***"
+    assert SECRET not in json.dumps([finished, step])
+
+
+def test_another_package_takes_a_secret_by_its_name(run):
+    node = {"type": "integration", "metadata": {"integration": "shout", "text": "x", "loud": True}}
+    finished, _ = run(node)
+    assert finished["all_outputs"]["ask"]["data"]["results"] == ["key ***", {"***": len(SECRET)}]
+    finished, _ = run(node, name="foreign", trusted=False)
+    assert "given no secrets" in finished["error"]
+
+
 def test_secrets_that_are_not_there_or_not_given(run, site):
     finished, _ = run(request_node(url=site.url, secret_headers={"X": "OTHER"}))
     assert "the server has no ORCHESTRA_SECRET_OTHER: start the server with" in finished["error"]
@@ -162,6 +198,73 @@ def test_private_addresses_are_refused(local_server, host):
     run = local_server.finish(workflow, {"host": host})
     assert run["status"] == "failed"
     assert "an address of this computer or of a private network" in run["error"]
+
+
+def test_an_answer_that_never_ends_is_given_up(run, site):
+    began = time.monotonic()
+    finished, _ = run(request_node(url=site.url + "/drip", timeout=1, retries=0))
+    assert "no answer within 1 s" in finished["error"] or "timeout of 1 s" in finished["error"]
+    assert time.monotonic() - began < 15
+
+
+def test_an_answer_that_drips_is_given_up(site):
+    with pytest.raises(WebError, match=r"no answer within 0\.5 s"):
+        asyncio.run(fetch("GET", site.url + "/drip", timeout=0.5))
+
+
+def test_an_answer_that_breaks_off_is_no_answer(site):
+    with pytest.raises(WebError, match="broke off before its end"):
+        asyncio.run(fetch("GET", site.url + "/short"))
+
+
+@pytest.fixture
+def resolved(monkeypatch, site):
+    """Names resolve as a test says, one answer after the other; the public address leads to the site."""
+    asked, connected = [], []
+
+    def names(**answers):
+        def look_up(host, port, *_, **__):
+            asked.append(host)
+            addresses = answers[host.split(".")[0]]
+            one = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))]
+
+        def connect(address, timeout=None):
+            connected.append(address[0])
+            made = socket.socket()
+            made.settimeout(timeout)
+            made.connect(("127.0.0.1", site.server_port))
+            return made
+
+        monkeypatch.setattr(web.socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(web.socket, "create_connection", connect)
+        return asked, connected
+
+    return names
+
+
+PUBLIC = "93.184.215.14"
+
+
+def test_a_name_is_looked_up_once_and_that_address_is_connected_to(resolved):
+    asked, connected = resolved(rebinding=[PUBLIC, "127.0.0.1"])
+    answer = asyncio.run(fetch("GET", "http://rebinding.example/hello", public=True))
+    assert answer.status == 200
+    assert (asked, connected) == (["rebinding.example"], [PUBLIC])
+    with pytest.raises(WebError, match=r"rebinding\.example is 127\.0\.0\.1, an address of this computer"):
+        asyncio.run(fetch("GET", "http://rebinding.example/hello", public=True))
+    assert connected == [PUBLIC]
+
+
+def test_a_redirect_to_a_private_address_is_refused(resolved, site):
+    _, connected = resolved(public=[PUBLIC], localhost=["127.0.0.1"])
+    node = Node("ask", "integration", {"integration": "http_request", "url": "http://public.example/away"})
+    kind = TYPES["integration"]
+    call = Call(node, "run", {}, services=None)
+    with pytest.raises(NodeError, match="localhost is 127.0.0.1, an address of this computer"):
+        asyncio.run(kind.run(kind.inputs(call), call))
+    assert connected == [PUBLIC]
+    assert site.seen[-1][1] == "/away"
 
 
 def test_other_schemes_are_refused(local_server):

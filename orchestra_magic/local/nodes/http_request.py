@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from .. import secrets
 from ..values import dumps, loads, plain
 from ..web import Answer, WebError, fetch
 from .base import Call, Node, NodeError, wait_asked
@@ -62,7 +61,7 @@ class HttpRequest(Integration):
         """Send the request, and return ``results`` (JSON as its value, else text), ``status`` and ``headers``."""
         method = str(inputs.get("method") or "GET").upper()
         headers = {str(name): str(value) for name, value in (inputs.get("headers") or {}).items()}
-        secret, values = await _secrets(inputs.get("secret_headers") or {}, call)
+        secret = await self._secret_headers(inputs.get("secret_headers") or {}, call)
         body = inputs.get("body")
         sent = None
         if body is not None:
@@ -73,9 +72,6 @@ class HttpRequest(Integration):
             headers.setdefault("Idempotency-Key", f"{call.run_id}:{call.node.name}")
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
         answer = await _send(method, str(inputs["url"]), headers, secret, sent, timeout)
-        # Some services show what they were sent.
-        shown = {name: secrets.hide(value.encode(), values).decode() for name, value in answer.headers.items()}
-        answer = Answer(answer.status, shown, secrets.hide(answer.body, values))
         if answer.status in _LATER or answer.status >= _SERVER_ERROR:
             message = f"{inputs['url']} answered {answer.status}"
             raise NodeError(message, transient=method in _SAFE, after=wait_asked(answer))
@@ -85,6 +81,17 @@ class HttpRequest(Integration):
             "headers": dict(answer.headers),
             "error": f"answered {answer.status}" if answer.status >= _ERROR else "",
         }
+
+    async def _secret_headers(self, names: Mapping[str, str], call: Call) -> dict[str, str]:
+        headers = {}
+        for header, wanted in names.items():
+            match = _SECRET.fullmatch(str(wanted))
+            if match is None:
+                raise NodeError(f"secret_headers.{header} does not name a secret")
+            before, name = match.groups()
+            value = await self.secret(name, call)
+            headers[header] = f"{before} {value}" if before else value
+        return headers
 
 
 async def _send(  # noqa: PLR0917  (the parts of a request)
@@ -112,24 +119,6 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
         if urlsplit(before)[:2] != urlsplit(url)[:2]:
             secret = {}
     raise NodeError(f"{url} was redirected more than {_MOST_REDIRECTS} times")
-
-
-async def _secrets(names: Mapping[str, str], call: Call) -> tuple[dict[str, str], list[str]]:
-    """Return the headers that carry secrets, and the secrets."""
-    if names and not call.trusted:
-        raise NodeError("this workflow was uploaded as not trusted, so it is given no secrets")
-    headers, values = {}, []
-    for header, wanted in names.items():
-        match = _SECRET.fullmatch(str(wanted))
-        if match is None:
-            raise NodeError(f"secret_headers.{header} does not name a secret")
-        name = secrets.PREFIX + match.group(2)
-        value = await secrets.find(name)
-        if value is None:
-            raise NodeError(f"the server has no {name}: {secrets.ways(name)}")
-        headers[header] = f"{match.group(1)} {value}" if match.group(1) else value
-        values.append(value)
-    return headers, values
 
 
 def _read(answer: Answer) -> Any:

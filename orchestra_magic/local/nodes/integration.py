@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from .. import references
+from .. import references, secrets
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 GROUP = "orchestra_magic.integrations"
 _OURS = ("description", "output_mapping", "retries", "integration")
 _log = logging.getLogger(__name__)
+_given: ContextVar[list[str]] = ContextVar("_given")
 
 
 class Integration(ABC):
@@ -41,6 +43,25 @@ class Integration(ABC):
         NodeError
             If there is no answer; the run fails with it.
         """
+
+    async def secret(self, name: str, call: Call) -> str:
+        """Return the key ``ORCHESTRA_SECRET_`` + ``name``, from the server's environment or the keyring.
+
+        Wherever it turns up in the answer or in an error, the step shows ``***``.
+
+        Raises
+        ------
+        NodeError
+            If there is none, or the workflow was uploaded as not trusted.
+        """
+        if not call.trusted:
+            raise NodeError("this workflow was uploaded as not trusted, so it is given no secrets")
+        whole = secrets.PREFIX + name
+        value = await secrets.find(whole)
+        if value is None:
+            raise NodeError(f"the server has no {whole}: {secrets.ways(whole)}")
+        _given.get([]).append(value)
+        return value
 
 
 class IntegrationNode(NodeType):
@@ -72,7 +93,15 @@ class IntegrationNode(NodeType):
         found = integrations().get(wanted)
         if found is None:
             raise NodeError(f"the integration {wanted!r} is not installed any more")
-        answer = await found.run(inputs, call)
+        keys: list[str] = []
+        token = _given.set(keys)
+        try:
+            answer = secrets.hidden(await found.run(inputs, call), keys)
+        except NodeError as failure:
+            said = str(secrets.hidden(str(failure), keys))
+            raise NodeError(said, transient=failure.transient, after=failure.after) from None
+        finally:
+            _given.reset(token)
         error = str(answer.get("error") or "")
         data = {"results": None, **answer, "error": error}
         good = not error
