@@ -2,6 +2,8 @@ import pytest
 
 from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
 
+from .graphs import code, graph
+
 
 def choose(scope, *conditions, **more):
     node = Node("c", "conditional", {"conditions": list(conditions), **more})
@@ -86,3 +88,49 @@ def test_and_or_else():
 def test_values_may_be_references():
     condition = {"criteria": [{"variable": "a.b", "operator": "<", "value": "{{limit}}"}], "then": "t"}
     assert choose({"a": {"b": 1}, "limit": 2}, condition)[0] == "t"
+
+
+def size_graph():
+    conditions = [
+        {"name": "big", "criteria": [{"variable": "{{n}}", "operator": ">", "value": 9}], "then": "large"},
+        {
+            "name": "odd",
+            "match": "or",
+            "criteria": [
+                {"variable": "n", "operator": "==", "value": 1},
+                {"variable": "word", "operator": "in", "value": "owl"},
+            ],
+            "then": "strange",
+        },
+    ]
+    nodes = {
+        "choose": {"type": "conditional", "metadata": {"conditions": conditions, "else": "small"}},
+        **{name: code(f"'{name}'") for name in ("large", "strange", "small")},
+    }
+    edges = ["START choose", *(f"choose {one}" for one in nodes if one != "choose")]
+    edges += [f"{one} END" for one in nodes if one != "choose"]
+    return graph(nodes, *edges)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "way"),
+    [
+        ({"n": 10, "word": ""}, "large"),
+        ({"n": 1, "word": ""}, "strange"),
+        ({"n": 5, "word": "owls"}, "strange"),
+        ({"n": 5, "word": ""}, "small"),
+    ],
+)
+def test_a_run_goes_one_way(local_server, inputs, way):
+    workflow = local_server.upload(size_graph(), name="sizes")
+    run = local_server.finish(workflow, inputs)
+    assert {one["node_id"] for one in local_server.steps(workflow, run["id"])} == {"choose", way}
+    assert run["all_outputs"][way]["data"]["results"] == way
+
+
+def test_a_run_that_compares_a_number_with_text_fails_by_its_node(local_server):
+    run = local_server.finish(local_server.upload(size_graph(), name="sizes"), {"n": "10", "word": ""})
+    assert run["status"] == "failed"
+    assert run["error"] == (
+        "choose: n is text and the value is number: > does not compare them; make both the same type"
+    )

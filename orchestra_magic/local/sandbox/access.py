@@ -13,7 +13,7 @@ from typing import Any
 
 from . import landlock
 
-FILES, NETWORK = "ORCHESTRA_CODE_FILES", "ORCHESTRA_CODE_NETWORK"
+FILES, NETWORK, SOCKETS = "ORCHESTRA_CODE_FILES", "ORCHESTRA_CODE_NETWORK", "ORCHESTRA_CODE_SOCKETS"
 _SYSTEM = (
     *("/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix/store"),
     *("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"),
@@ -28,13 +28,15 @@ def access(folder: str) -> dict[str, Any]:
     """Return what a program whose own folder is ``folder`` may read, write and reach.
 
     ``ORCHESTRA_CODE_FILES`` names more folders that it may use (separated as in ``PATH``), and
-    ``ORCHESTRA_CODE_NETWORK=0`` forbids TCP.
+    ``ORCHESTRA_CODE_NETWORK=0`` forbids TCP. ``ORCHESTRA_CODE_SOCKETS=1`` allows Unix sockets, by which services
+    of this computer are reached: a local database, but also the keyring.
     """
     allowed = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
     return {
         "readable": [*_SYSTEM, *python_folders(), *search_path()],
         "writable": [folder, "/dev/null", *allowed],
         "network": network_allowed(),
+        "sockets": os.environ.get(SOCKETS, "").strip().lower() in ("1", "true", "yes", "on"),
     }
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import code_references  # type: ignore[import-not-found]  # stands beside this file, not in a package
 import landlock  # type: ignore[import-not-found]
 import results  # type: ignore[import-not-found]
+import sockets  # type: ignore[import-not-found]
 
 _FILE = "<code>"
-_OURS = ("child", "code_references", "landlock", "results", "supervisor")
+_OURS = ("child", "code_references", "landlock", "results", "sockets", "supervisor")
 _ERROR_LENGTH = 8000
 
 
@@ -114,7 +115,9 @@ def prepare(setup: dict[str, Any]) -> None:
         sys.modules.pop(name, None)
     access = setup["access"]
     if access:
-        landlock.restrict(access["readable"], access["writable"], network=access["network"])
+        held = landlock.restrict(access["readable"], access["writable"], network=access["network"])
+        if held and not access["sockets"]:
+            sockets.forbid()
     limit({})
     # What was done once is quicker the second time: its memory is this process's own by then.
     results.encode(run("None", {}))
