@@ -25,6 +25,7 @@ from .values import check_inputs
 from .workflow import Workflow, workflow
 
 if TYPE_CHECKING:
+    from ..notebook.chooser import Chooser
     from ..notebook.form import Form
     from .diagram import Diagram
 
@@ -314,17 +315,33 @@ class Orchestra:
                 f"This server cannot cancel runs; run {run.short_id} goes on. Stop waiting for it instead."
             ) from None
 
-    def form(self, workflow: str | Workflow, **options: Any) -> Form:
+    def form(
+        self, workflow: str | Workflow | None = None, inputs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Form | Chooser:
         """Show the inputs of a workflow as a form, in a notebook.
+
+        Parameters
+        ----------
+        workflow : str or Workflow, optional
+            Without it, the form offers a choice of all workflows first.
+        inputs : Mapping, optional
+            What to fill in; a text that is exactly ``$name`` is a variable of the notebook.
+        **options
+            As :class:`~orchestra_magic.notebook.form.Form` takes them: ``fields`` changes fields, ``auto``
+            starts a run at once, ``out`` names a variable for the run.
 
         Raises
         ------
         OrchestraUsageError
             Where there is no notebook to show it in.
+
+        Examples
+        --------
+        >>> orchestra.form("summarise", fields={"text": "long text", "token": "secret"})  # doctest: +SKIP
         """
         from ..notebook.form import form  # the one way up: only for those who call it
 
-        return form(self, workflow, **options)
+        return form(self, workflow, inputs, **options)
 
     def resolve(self, workflow: str | Workflow) -> str:
         """Return the id of a workflow that is given by id, unique name or as an object."""

@@ -64,13 +64,27 @@ class OrchestraMagics(OrchestraConfig, Magics):
         self.last = self.orchestra.execute(workflow_id, inputs, reuse=options.reuse)
         return start.bound(self.shell, options, self.last, self.watch)
 
-    @line_options(WORKFLOW, *STARTING)
+    @line_options(
+        option("workflow", nargs="?", help="Id of the workflow, or its name; without it a choice of all."),
+        *STARTING,
+        option("--run", action="store_true", help="Start at once, if every required input has a value."),
+    )
     def orchestra_form(self, options: Namespace) -> Any:
-        """Show the inputs of a workflow as a form with a Run button, and return the form."""
-        from . import start
+        """Show the inputs of a workflow as a form with a Run button, and return the form.
+
+        ``--file`` fills it in. The other options hold for the runs that it starts.
+
+        Examples::
+
+            form = %orchestra_form group-summary -o run
+            form.set(table="$penguins")
+
+            %orchestra_form hello --file inputs.yaml --run --wait
+        """
+        from . import prefill, start
 
         start.names_checked(options)
-        return self.orchestra.form(self._named(options), run_id=options.run_id, out=options.out)
+        return prefill.form(self, options)
 
     @line_options(option("where", nargs="?", help="`local` for the embedded Orchestra, or the address of a server."))
     def orchestra_connect(self, options: Namespace) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OrchestraUsageError
@@ -29,11 +29,11 @@ def checked(name: str, option: str) -> str:
     return name
 
 
-def bind(shell: InteractiveShell, values: Mapping[str, Any]) -> None:
-    """Bind names in the notebook, with a warning where that hides a builtin."""
+def bind(shell: InteractiveShell, values: Mapping[str, Any], tell: Callable[[str], object] | None = None) -> None:
+    """Bind names in the notebook, with a warning by ``tell`` where that hides a builtin."""
     for name in values:
         if hasattr(builtins, name) and name not in shell.user_ns:
-            notice(f"The name {name} hides Python's own {name}(); `del {name}` brings it back.")
+            (tell or notice)(f"The name {name} hides Python's own {name}(); `del {name}` brings it back.")
     shell.push(dict(values))  # type: ignore[no-untyped-call]
 
 

@@ -97,7 +97,7 @@ def test_the_form_by_keyboard(open_cells: OpenCells, pictures: Pictures) -> None
     write(notebook, "n")
     press_run(notebook)
     expect(form).to_contain_text("completed")
-    expect(form).to_contain_text("b has the highest mean n")
+    expect(notebook.output(1)).to_contain_text("b has the highest mean n")
     expect(form).not_to_contain_text("is missing")
     notebook.run(2)
     assert notebook.text(2) == "True completed\n"
@@ -119,8 +119,8 @@ def test_the_form_stays_alive_while_a_cell_runs(open_cells: OpenCells) -> None:
     form = notebook.page.locator(".orchestra-form")
     form.locator(".orchestra-run").click()
     notebook.run(2, wait=False)  # eight seconds
-    expect(form).to_contain_text("running", timeout=5_000)
-    expect(form).to_contain_text("Lift-off", timeout=7_000)
+    expect(notebook.output(1)).to_contain_text("running", timeout=5_000)
+    expect(notebook.output(1)).to_contain_text("Lift-off", timeout=7_000)
     assert notebook.state(2) == "running"
     notebook.command("kernelmenu:interrupt")
     expect(notebook.output(2)).to_contain_text("KeyboardInterrupt")
@@ -149,8 +149,8 @@ def test_a_double_click_starts_one_run_and_no_text_is_run_as_a_script(
     form.locator(".orchestra-run").click()
     notebook.page.wait_for_timeout(250)  # a slow double click: the server has answered between the two
     form.locator(".orchestra-run").click()
-    expect(form.locator(".orchestra-result")).to_contain_text("completed")
-    expect(form.locator(".orchestra-result")).to_contain_text("onerror")  # as text
+    expect(notebook.output(1)).to_contain_text("completed")
+    expect(notebook.output(1)).to_contain_text("onerror")  # as text
     notebook.run(2)
     assert len(orchestra_server.get(f"/workflows/{hostile}/runs")) == before + 1
     for number in range(3, 8):

@@ -167,8 +167,9 @@ def test_a_cell_without_a_body_and_one_that_assigns_start_runs_too(session: dict
 
 
 def test_the_form_is_a_widget_with_a_text_beside_it(session: dict[str, Outputs]) -> None:
-    (form,) = session["form"]
+    form, still = session["form"]
     assert {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"} <= set(form["data"])
+    assert RUN[:8] in still["data"]["text/plain"]  # redrawn when the run was over
     assert session["press"][0]["text"] == f"{RUN} Hi <Ada>\n"
 
 
