@@ -181,6 +181,7 @@ class OpenNotebook:
     def __init__(self, page: Page, server: Jupyter, path: str, front_end: str) -> None:
         self.page = page
         self.front_end = front_end
+        self.path = path
         where = {"lab": f"/lab/tree/{path}?reset&", "notebook": f"/notebooks/{path}?"}[front_end]
         page.goto(f"{server.base}{where}token={server.token}")
         page.wait_for_selector(".jp-Notebook .jp-Cell")
@@ -235,6 +236,11 @@ class OpenNotebook:
         self.page.wait_for_selector(
             f"body[data-jp-theme-light='{light}'][data-jp-theme-name='{name}']", state="attached"
         )
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")  # it hides the page for a moment
+
+    def trusted(self, number: int) -> bool:
+        """Whether the front end shows what a cell holds as it stands."""
+        return self.page.evaluate(f"n => {self._WIDGET}.content.widgets[n].model.trusted", number)
 
     def _outputs(self, number: int) -> list[dict[str, Any]]:
         return self.page.evaluate(f"n => {self._WIDGET}.content.widgets[n].model.toJSON().outputs ?? []", number)

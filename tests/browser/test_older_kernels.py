@@ -5,41 +5,21 @@ ipykernel 6 handles a click when the running cell is over, 7.0 to 7.3 at once an
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from local.embedded import LocalServer
 from playwright.sync_api import expect
 
 from .conftest import OpenCells
 from .jupyter_driver import Jupyter
+from .kernels import KERNELS, kernel_of
 
 pytestmark = pytest.mark.slow  # each is downloaded first
 
-KERNELS = {"6.31.0": ["nest_asyncio"], "7.0.1": [], "7.3.0": []}
-
 
 @pytest.fixture(params=KERNELS)
-def kernel(request: pytest.FixtureRequest, jupyter_server: Jupyter, tmp_path_factory: pytest.TempPathFactory) -> str:
+def kernel(request: pytest.FixtureRequest, jupyter_server: Jupyter) -> str:
     """Name of a kernel of this version, beside the newest one of the environment."""
-    packages = tmp_path_factory.mktemp("ipykernel")
-    wanted = [f"ipykernel=={request.param}", *KERNELS[request.param]]
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(packages), *wanted]
-    subprocess.run(command, check=True, timeout=120)
-    name = f"ipykernel-{request.param}"
-    folder: Path = jupyter_server.kernels / name
-    folder.mkdir(parents=True, exist_ok=True)
-    spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": name,
-        "language": "python",
-        "env": {"PYTHONPATH": str(packages)},
-    }
-    (folder / "kernel.json").write_text(json.dumps(spec))
-    return name
+    return kernel_of(request.param, jupyter_server)
 
 
 def test_the_form_and_the_card_work(kernel: str, open_cells: OpenCells, orchestra_server: LocalServer) -> None:

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -24,7 +24,7 @@ GRAPH = {
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>\x1b[2J\u202e"
 ALLOWED = {"div", "p", "b", "small", "code", "pre", "img", "details", "summary", "table", "thead", "tbody", "tr", "th",
            "td", "caption"}  # fmt: skip
-SAFE = {"style", "alt", "src", "width", "height", "open", "scope"}
+SAFE = {"class", "style", "alt", "src", "width", "height", "open", "scope"}
 
 
 def seen(status: str = "completed", *, seconds: float | None = 2.0, steps: Any = None, **members: Any) -> Snapshot:
@@ -96,7 +96,7 @@ def test_the_card_needs_nothing_else() -> None:
     assert [attributes for tag, attributes in page.tags if "src" in attributes and tag != "img"] == []
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     svg = base64.b64decode((image["src"] or "").removeprefix("data:image/svg+xml;base64,"))
-    for element in ElementTree.fromstring(svg).iter():
+    for element in ET.fromstring(svg).iter():
         assert element.tag.split("}")[1] in {"svg", "g", "rect", "path", "text", "tspan", "title", "circle", "animate"}
         assert not any(name.startswith("on") or "href" in name for name in element.attrib)
     styles = " ".join(attributes["style"] or "" for _, attributes in page.tags if "style" in attributes)
