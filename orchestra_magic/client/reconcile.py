@@ -140,10 +140,9 @@ def _look(orchestra: Orchestra, lost: _Lost) -> _Found:
     fitting: list[RunState] = []
     certain = True
     for state, possible_from, certain_from in _recent(orchestra, lost):
-        sent_key = state.raw.get("idempotency_key")
-        if sent_key == lost.key or others.get(state.id) == lost.key:
+        if state.raw.get("idempotency_key") == lost.key or others.get(state.id) == lost.key:
             return _Found(exact=state)
-        not_ours = sent_key is not None or state.id in others
+        not_ours = "idempotency_key" in state.raw or state.id in others  # who shows keys has kept ours
         if not_ours or not lost.equals(state.inputs):
             continue
         if state.started_at is None or possible_from <= state.started_at < certain_from:

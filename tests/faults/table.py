@@ -86,7 +86,7 @@ CONNECTION, AUTH, UNKNOWN, SERVER = "OrchestraConnectionError", "OrchestraAuthEr
 CHECK = "Check the address (`%orchestra_connect` shows it)"
 REFUSED = "{host} refused the connection. It seems not to run: `%orchestra_connect local` starts the embedded one."
 BROKE = "The connection to {host} broke before the answer came."
-SLOW, ENDLESS = "{host} did not answer within 1 s.", "The answer of {host} did not end within 1 s."
+SLOW, ENDLESS = "{host} did not answer within 0.5 s.", "The answer of {host} did not end within 0.5 s."
 LARGE, PACKED = "The answer is larger than 20 MB.", "The answer of {host} cannot be unpacked."
 ODDLY_PACKED = "The answer is packed in a way that was not asked for."
 NO_TLS = "{host} does not speak TLS with us. Check whether its address begins with https."
@@ -190,10 +190,10 @@ BROKEN = [
     lost("truncated body", act(acts.raw(acts.HEAD + b'Content-Length: 99\r\n\r\n{"run_id": "fd')), BROKE),
 ]
 SLUGGISH = [
-    lost("slow headers", act(acts.drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")), SLOW, patience=1.0),
-    lost("slow body", act(acts.drip(acts.HEAD + b"Content-Length: 9999\r\n\r\n{", b" ")), ENDLESS, patience=1.0),
-    lost("hang", act(acts.hang), SLOW, patience=1.0, doors=True),
-    lost("endless 100 Continue", act(acts.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")), SLOW, patience=1.0),
+    lost("slow headers", act(acts.drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")), SLOW, patience=0.5),
+    lost("slow body", act(acts.drip(acts.HEAD + b"Content-Length: 9999\r\n\r\n{", b" ")), ENDLESS, patience=0.5),
+    lost("hang", act(acts.hang), SLOW, patience=0.5, doors=True),
+    lost("endless 100 Continue", act(acts.drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")), SLOW, patience=0.5),
 ]
 UNREADABLE = [
     lost("truncated JSON", body(b'[{"run_id": "fd'), NO_JSON.format(JSON), kind=SERVER, doors=True),
