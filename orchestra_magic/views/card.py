@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import diagram, value
 from .table import Table
-from .words import MARKS, clean, clock, escape, line, mark, results, seconds
+from .words import MARKS, NOT_TYPESET, clean, clock, escape, line, mark, results, seconds
 
 if TYPE_CHECKING:
     from ..client.records import Step
@@ -38,12 +38,18 @@ def text(seen: Snapshot) -> str:
     lines = [headline(seen)]
     lines += [f"  {clean(sentence)}" for sentence in _sentences(seen)]
     if state.error:
-        lines += ["  error:", *("    " + each for each in clean(state.error).split("\n"))]
+        lines += ["  error:", *("    " + each for each in _whole(state.error).split("\n"))]
     if state.finished and not (state.error and state.outputs is None):
         lines += ["  outputs:", value.text(state.outputs, "    ")]
     if seen.steps:
         lines += ["  steps:", *("    " + each for each in _steps_table(seen).text().split("\n"))]
     return "\n".join([*lines, f"  {clean(seen.reattach)}"])
+
+
+def _whole(error: str) -> str:
+    """Return an error as the server said it, but for what no terminal should have to scroll through."""
+    more = len(error) - value.MOST
+    return clean(error) if more <= 0 else f"{clean(error[: value.MOST])}\n… {more:,} more characters"
 
 
 def headline(seen: Snapshot) -> str:
@@ -54,7 +60,7 @@ def headline(seen: Snapshot) -> str:
 def html(seen: Snapshot) -> str:
     """Return the card as HTML."""
     state = seen.state
-    rest = " · ".join(escape(part) for part in _headline(seen))
+    rest = " · ".join(escape(line(part)) for part in _headline(seen))
     parts = [f'<p style="margin:0">{pill(state.status)} {rest}</p>']
     parts += [f'<p style="{_PART}">{escape(sentence)}</p>' for sentence in _sentences(seen)]
     if state.error:
@@ -72,7 +78,7 @@ def html(seen: Snapshot) -> str:
     parts.append(
         f'<p style="margin:8px 0 0 0"><small>Come back to this run: <code>{escape(seen.reattach)}</code></small></p>'
     )
-    return f'<div style="{_FRAME}">{"".join(parts)}</div>'
+    return f'<div {NOT_TYPESET} style="{_FRAME}">{"".join(parts)}</div>'
 
 
 def _part(name: str) -> str:
@@ -129,7 +135,7 @@ def _step(step: Step) -> str:
     facts = " · ".join(
         part for part in (seconds(step.duration), f"{step.tokens} tokens" if step.tokens else "") if part
     )
-    parts = [f"<summary><b>{escape(step.node)}</b> {pill(step.status)} {escape(facts)}</summary>"]
+    parts = [f"<summary><b>{escape(line(step.node))}</b> {pill(step.status)} {escape(facts)}</summary>"]
     if step.error:
         parts.append(_part("Error") + value.verbatim(step.error))
     parts.append(_part("Inputs") + value.html(step.inputs) + _part("Outputs") + value.html(step.outputs))

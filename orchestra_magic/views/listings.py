@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import diagram
 from .table import Table
-from .words import clean, clock, escape, line, mark, results, seconds
+from .words import NOT_TYPESET, clean, clock, escape, line, mark, results, seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +93,7 @@ def inputs(found: Iterable[Input]) -> Table:
 
 def workflow_text(workflow: Workflow, known: Iterable[Input]) -> str:
     """Return one workflow for a terminal: what it is, its inputs, its graph."""
-    parts = [f"{clean(workflow.name)} ({clean(workflow.id)})", clean(workflow.description)]
+    parts = [f"{line(workflow.name, 200)} ({line(workflow.id, 200)})", clean(workflow.description)]
     parts += ["", inputs(known).text(), "", diagram.text(diagram.from_graph(workflow.graph))]
     return "\n".join(parts)
 
@@ -101,7 +101,7 @@ def workflow_text(workflow: Workflow, known: Iterable[Input]) -> str:
 def workflow_html(workflow: Workflow, known: Iterable[Input]) -> str:
     """Return one workflow as HTML: what it is, its inputs, its picture."""
     head = f"<p><b>{escape(workflow.name)}</b> <code>{escape(workflow.id)}</code><br>{escape(workflow.description)}</p>"
-    return f"<div>{head}{inputs(known).html()}{diagram.img(diagram.from_graph(workflow.graph))}</div>"
+    return f"<div {NOT_TYPESET}>{head}{inputs(known).html()}{diagram.img(diagram.from_graph(workflow.graph))}</div>"
 
 
 def default(known: Input) -> Any:

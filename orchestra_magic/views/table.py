@@ -6,7 +6,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .words import clean, escape
+from .words import NOT_TYPESET, escape, line
+
+LONGEST = 300
+"""Characters of a cell: all rows are padded to the longest one."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Table:
         """Return the table in aligned columns."""
         if not self.rows:
             return self.empty
-        lines = [[" ".join(clean(cell).split()) for cell in row] for row in (self.headers, *self.rows)]
+        lines = [[line(cell, LONGEST) for cell in row] for row in (self.headers, *self.rows)]
         widths = [max(width(row[i]) for row in lines) for i in range(len(self.headers))]
         laid = [
             "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
@@ -34,14 +37,18 @@ class Table:
     def html(self) -> str:
         """Return the table as HTML: headers, cells, nothing that needs a style."""
         if not self.rows:
-            return f"<p>{escape(self.empty)}</p>"
+            return f"<p {NOT_TYPESET}>{escape(self.empty)}</p>"
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head = "".join(f'<th scope="col" style="text-align:left">{escape(name)}</th>' for name in self.headers)
+        head = "".join(f'<th scope="col" style="text-align:left">{_short(name)}</th>' for name in self.headers)
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
+            "<tr>" + "".join(f'<td style="text-align:left">{_short(cell)}</td>' for cell in row) + "</tr>"
             for row in self.rows
         )
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"<table {NOT_TYPESET}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _short(cell: str) -> str:
+    return escape(cell if len(cell) <= LONGEST else line(cell, LONGEST))
 
 
 def width(text: str) -> int:

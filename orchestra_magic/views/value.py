@@ -15,13 +15,15 @@ ROWS = 20
 """Rows or members shown at first."""
 MOST = 5_000
 """Characters that a saved card holds of one value; the run itself has the rest."""
+DEEPEST = 6
+"""Objects in objects that are unfolded; what is deeper is shown as JSON."""
 _COLUMNS = re.compile(
     r"(^```.*?(?:^```[^\n]*\n?|\Z)|(?:^(?: {4}|\t|[ \t]*\||[^\n]*\S {3,}\S)[^\n]*(?:\n|\Z))+)", re.MULTILINE | re.DOTALL
 )
 """What keeps its columns in a text: fenced and indented code, tables, lines with gaps."""
 
 
-def text(value: Any, indent: str = "") -> str:
+def text(value: Any, indent: str = "", deep: int = 0) -> str:
     """Return a value for a terminal, indented, cut where it is long."""
     value = results(value)
     table = _table(value)
@@ -29,31 +31,31 @@ def text(value: Any, indent: str = "") -> str:
         shown = table.text()
     elif isinstance(value, str):
         shown = clean(value)
-    elif isinstance(value, Mapping) and value:
-        shown = "\n".join(_member(name, member) for name, member in value.items())
+    elif isinstance(value, Mapping) and value and deep < DEEPEST:
+        shown = "\n".join(_member(name, member, deep + 1) for name, member in value.items())
     else:
-        shown = dump(value) if len(dump(value)) <= 100 else dump(value, indent=2)
+        shown = clean(dump(value) if len(dump(value)) <= 100 else dump(value, indent=2))
     if len(shown) > LONG:
         shown = f"{shown[:LONG].rstrip()}\n… {len(shown) - LONG:,} more characters"
     return "\n".join(indent + each for each in shown.split("\n"))
 
 
-def _member(name: str, member: Any) -> str:
+def _member(name: str, member: Any, deep: int) -> str:
     inner = results(member)
     block = isinstance(inner, Mapping | list | str) and ("\n" in str(inner) or len(dump(inner)) > 100)
-    return f"{line(name)}:\n{text(inner, '  ')}" if block else f"{line(name)}: {line(inner, 200)}"
+    return f"{line(name)}:\n{text(inner, '  ', deep)}" if block else f"{line(name)}: {line(inner, 200)}"
 
 
-def html(value: Any) -> str:
-    """Return a value as HTML; all server text in it is escaped."""
+def html(value: Any, deep: int = 0) -> str:
+    """Return a value as HTML; all server text in it is escaped. What is nested ``deep`` in others is not unfolded."""
     value = results(value)
     if isinstance(value, str):
         return _long_text(value, _prose)
     table = _table(value)
     if table is not None:
         return table.html() + _all(value, len(value) > ROWS)
-    if isinstance(value, Mapping) and value:
-        return _tree(value)
+    if isinstance(value, Mapping) and value and deep < DEEPEST:
+        return _tree(value, deep + 1)
     return verbatim(dump(value, indent=2 if isinstance(value, list) else None))
 
 
@@ -62,14 +64,14 @@ def verbatim(value: str) -> str:
     return _long_text(value, _pre)
 
 
-def _tree(value: Mapping[str, Any]) -> str:
+def _tree(value: Mapping[str, Any], deep: int) -> str:
     """Return an object as a table of its members; what is itself large folds away."""
     rows = []
     for name, member in list(value.items())[:ROWS]:
         inner = results(member)
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
-        shown = _folded(line(inner, 60), html(inner)) if large else html(inner)
-        head = f'<th scope="row" style="text-align:left">{escape(str(name))}</th>'
+        shown = _folded(line(inner, 60), html(inner, deep)) if large else html(inner, deep)
+        head = f'<th scope="row" style="text-align:left">{escape(line(name, 200))}</th>'
         rows.append(f'<tr>{head}<td style="text-align:left">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
 

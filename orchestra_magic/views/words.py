@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,7 +28,19 @@ MARKS = {
 }
 UNKNOWN_MARK = "·"
 
+NOT_TYPESET = 'class="tex2jax_ignore mathjax_ignore"'
+"""The attribute of HTML in which "$5 and $10" stays what it is: Jupyter takes dollars for formulas."""
+
 _KEPT = {"\n", "\t"}
+_HIDING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_JOINER = "\u200d"
+"""Joins emoji, and letters of some scripts; between plain letters it only hides."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\uffa0\ufdd0-\ufdef\ufff0-\ufff8]")
+"""Drawn as nothing, although Unicode counts them as letters or marks."""
+_SELECTOR = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_SELECTORS = re.compile(f"{_SELECTOR.pattern}{{2,}}")
+_ODD = re.compile(f"{_BLANK.pattern}|{_SELECTORS.pattern}")
+"""One chooses between forms of a character; more of them say nothing to a reader, and can carry any text."""
 
 
 def clean(text: str) -> str:
@@ -40,20 +53,30 @@ def clean(text: str) -> str:
     >>> clean("a\x1b[2Jb")
     'a␛[2Jb'
     """
-    if text.isascii() and text.isprintable():
+    if text.replace("\n", "").replace("\t", "").isprintable() and not _ODD.search(text):
         return text
-    return "".join(_visible(c) for c in text)
+    shown = "".join(_visible(c, before) for c, before in zip(text, " " + text, strict=False))
+    return _SELECTORS.sub(_all_but_first, shown)
 
 
-def _visible(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
-        return character
+def _visible(character: str, before: str) -> str:
     code = ord(character)
+    if character in _KEPT or not (
+        unicodedata.category(character) in _HIDING
+        or _BLANK.match(character)
+        or code & 0xFFFE == 0xFFFE  # no characters, in any plane
+        or (0xE0000 <= code <= 0xE0FFF and not _SELECTOR.match(character))  # all blank, whatever they will be
+    ):
+        return character
     if code < 0x20:
         return chr(0x2400 + code)
-    if character == "\u200d":  # joins emoji
+    if character == _JOINER and not before.isascii() and before != _JOINER:
         return character
     return f"<U+{code:04X}>"
+
+
+def _all_but_first(found: re.Match[str]) -> str:
+    return found[0][0] + "".join(f"<U+{ord(c):04X}>" for c in found[0][1:])
 
 
 def escape(text: str) -> str:
@@ -76,7 +99,10 @@ def line(value: Any, limit: int = 80) -> str:
 
 def dump(value: Any, indent: int | None = None) -> str:
     """Return a value as JSON text; what is no JSON as its repr."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=repr)
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, default=repr)
+    except RecursionError:
+        return "(nested too deeply to show)"
 
 
 def seconds(duration: float | None) -> str:
@@ -108,7 +134,7 @@ def clock(moment: datetime | None) -> str:
 
 def mark(status: str) -> str:
     """Return a status with its mark: the word is always there, the colour never alone."""
-    return f"{MARKS.get(status, UNKNOWN_MARK)} {clean(status)}"
+    return f"{MARKS.get(status, UNKNOWN_MARK)} {line(status, 40)}"
 
 
 def results(value: Any) -> Any:
