@@ -89,6 +89,9 @@ class Database:
                 f"{self._path} was written by a newer version of orchestra_magic; nothing was changed. "
                 "Upgrade this one, or choose another folder with --data"
             )
+        # A file whose beginning is whole may be damaged behind it: better said now than at the first request.
+        for row in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            self._connection.execute(f'SELECT 1 FROM "{row[0]}" LIMIT 1').fetchone()  # noqa: S608  (a name in its own file)
         for pragma in _PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
         if found < schema:

@@ -91,9 +91,10 @@ class Engine:
             private_file(path)
         except OSError as error:
             raise unusable(path, error) from None
+        self._database = _connect(path)
         config: DBOSConfig = {
             "name": "orchestra-embedded",
-            "system_database_engine": _connect(path),
+            "system_database_engine": self._database,
             "application_version": _VERSION,
             "executor_id": "local",
             "serializer": DBOSPortableJSONSerializer(),
@@ -136,6 +137,8 @@ class Engine:
     def close(self) -> None:
         """Let go of the file. What is running stays unfinished, and goes on at the next launch."""
         DBOS.destroy(workflow_completion_timeout_sec=0)
+        # The last connection that is closed puts everything into the one file, as a copy of it needs.
+        self._database.dispose()
 
     async def start(self, run_id: str) -> None:
         """Start a run. One that was started before is not started again."""

@@ -138,6 +138,30 @@ def test_data_of_a_newer_version_and_damaged_data_are_left_alone(make_server):
     assert path.read_bytes() == damaged
 
 
+@pytest.mark.parametrize("name", ["orchestra.sqlite", "engine.sqlite"])
+@pytest.mark.parametrize("begin", [0, 4096], ids=["all", "all but the header"])
+def test_damaged_files_are_left_alone(make_server, name, begin):
+    server = make_server().start()
+    run = server.finish("hello", {"name": "Ada"})
+    server.stop()
+    data = server.home / "local" / "data"
+    whole = {path.name: path.read_bytes() for path in data.glob("*.sqlite*")}
+    path = data / name
+    damaged = whole[name][:begin] + bytes([0xA5]) * (len(whole[name]) - begin)
+    assert len(damaged) > 8192
+    path.write_bytes(damaged)
+    refused = server.command("start")
+    assert refused.returncode == 1
+    [line] = refused.stderr.splitlines()
+    assert f"{path} is no database that can be read" in line
+    assert "Put back a copy" in line
+    assert path.read_bytes() == damaged
+    for one, content in whole.items():
+        (data / one).write_bytes(content)
+    server.start()
+    assert server.run("hello", run["id"], wait=0) == run
+
+
 def test_stopping_lets_those_who_wait_go(restarted):
     server = restarted
     run_id = server.execute("countdown", {"seconds": 30})
