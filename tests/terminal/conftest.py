@@ -30,7 +30,13 @@ class Terminal:
         environment |= {"NO_COLOR": "1"} if "--simple-prompt" in options else {}
         command = ["-m", "IPython", "--no-banner", "--no-confirm-exit", "--HistoryManager.enabled=False", *options]
         self.process = pexpect.spawn(
-            sys.executable, command, env=environment, encoding="utf-8", timeout=timeout, dimensions=(50, 120)
+            sys.executable,
+            command,
+            env=environment,
+            encoding="utf-8",
+            timeout=timeout,
+            dimensions=(50, 120),
+            use_poll=True,  # select() ends at 1,024 descriptors, and a long session of tests has more
         )
         self.number = 1
 
