@@ -8,14 +8,12 @@ embedded server to that server alone. None of them is ever sent elsewhere.
 from __future__ import annotations
 
 import html
-import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
-from urllib.parse import quote
 
 from ..errors import OrchestraConfigError
 
@@ -57,9 +55,12 @@ class Key:
     def mask(self, text: str) -> str:
         """Return ``text`` with every occurrence of the key replaced by asterisks, however it is quoted there."""
         value = self.reveal()
-        written = {value, quote(value, safe=""), html.escape(value), json.dumps(value)[1:-1], value.replace("/", "\\/")}
-        forms = "|".join(re.escape(form) for form in sorted(written, key=len, reverse=True))
-        return re.sub(forms, MASK, text, flags=re.IGNORECASE)
+        # Each letter by a group that is not tried twice: a text could be made for which a search has no end.
+        quoted = "".join(
+            letter if letter.isalnum() else f"(?=(?P<at{place}>{_written(letter)}))(?P=at{place})"
+            for place, letter in enumerate(value)
+        )
+        return re.sub(f"{re.escape(value)}|{quoted}", MASK, text, flags=re.IGNORECASE)
 
     def __repr__(self) -> str:
         return f"<API key {MASK}>"
@@ -72,6 +73,14 @@ class Key:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key is not pickled; the other side finds its own")
+
+
+def _written(letter: str) -> str:
+    """Return a pattern for how a letter may be written in a URL, in HTML and in JSON, the longest first."""
+    number = ord(letter)
+    forms = {letter, f"%{number:02x}", html.escape(letter), f"&#{number};", f"&#x{number:x};"}
+    forms |= {f"\\{letter}", f"\\u{number:04x}"}
+    return "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
 
 
 def find(host: str, *, env_name: str, env_host: str) -> Key:

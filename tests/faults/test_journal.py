@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from scripted import Reply, Scripted
 
 from orchestra_magic import Orchestra, RunUnconfirmed, paths
-from orchestra_magic.client import journal
+from orchestra_magic.client import journal, reconcile
 
 WF = "1234f567-bb12-1234-b7cd-f7a71a98cd24"
 EXECUTE, RUNS = f"/workflows/{WF}/execute", f"/workflows/{WF}/runs"
@@ -44,7 +44,9 @@ def child(server: Scripted, code: str, **how: object) -> subprocess.Popen[str]:
     )  # type: ignore[call-overload]
 
 
-def test_a_kernel_that_is_killed_while_it_starts_leaves_a_trace(server: Scripted) -> None:
+def test_a_kernel_that_is_killed_while_it_starts_leaves_a_trace(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server has the request, and the kernel dies before the answer."""
     arrived = threading.Event()
 
@@ -62,6 +64,19 @@ def test_a_kernel_that_is_killed_while_it_starts_leaves_a_trace(server: Scripted
     assert (entry.workflow_id, entry.base_url, entry.run_id) == (WF, server.base_url, None)
     assert entry.digest == journal.digest(INPUTS)
     assert entry.key == server.posts[0].headers["Idempotency-Key"]
+    # the next kernel lists it, and finds the run when the history shows one
+    server.on("GET", "/workflows", [])
+    server.on("GET", RUNS, [])
+    orchestra = Orchestra(server.base_url, "sk-child")
+    (known,) = orchestra.runs().unconfirmed
+    monkeypatch.setattr(reconcile, "PAUSES", (0.0,))
+    with pytest.raises(RunUnconfirmed, match="no new run"):
+        orchestra.reconcile(known)
+    began = entry.sent_at.isoformat()
+    server.on("GET", RUNS, [{"id": "r1", "status": "running", "start_time": began, "inputs": INPUTS}])
+    assert orchestra.reconcile(known).id == "r1"
+    assert orchestra.runs().unconfirmed == []
+    assert len(server.posts) == 1
 
 
 def test_a_kernel_that_is_killed_once_it_has_started_keeps_the_run(server: Scripted) -> None:
