@@ -54,9 +54,11 @@ class OrchestraError(Exception):
     def _render_traceback_(self) -> list[str]:
         # IPython asks an exception for this before it formats a stack of its own. A UsageError would be
         # short too, but the kernel then sends no `error` output, and nbval passes the cell.
+        from .views.words import clean  # what a server says must not steer a terminal
+
         if OrchestraError.verbose:
-            return "".join(traceback.format_exception(self)).rstrip().split("\n")
-        return [f"{type(self).__name__}: {self}"]
+            return clean("".join(traceback.format_exception(self)).rstrip()).split("\n")
+        return [clean(f"{type(self).__name__}: {self}")]
 
 
 class OrchestraUsageError(OrchestraError):

@@ -381,7 +381,9 @@ class Run:
         return hash((self.id, self.workflow_id))
 
     def __repr__(self) -> str:
-        return f"<Run {self.short_id} {self.latest.status}>"
+        from ..views.words import clean
+
+        return clean(f"<Run {self.short_id} {self.latest.status}>")
 
     def hush(self, during: Callable[[], bool]) -> None:
         """Skip the next display of this run if ``during()`` holds then: it stands there already."""

@@ -120,7 +120,7 @@ def _condition(condition: Mapping[str, Any]) -> str:
     if isinstance(name, str) and name.strip():
         return name.strip()
     match = condition.get("match")
-    word = match if match in {"and", "or"} else "and"
+    word = match if isinstance(match, str) and match in {"and", "or"} else "and"
     said = [_criterion(criterion) for criterion in map(_mapping, _items(condition.get("criteria")))]
     return f" {word} ".join(each for each in said if each)
 

@@ -249,3 +249,18 @@ def test_no_secret_stands_in_a_long_stack(cells: Cells, connected: Scripted, key
     assert key not in cells.shown()
     assert key not in repr(vars(error))
     assert os.environ["ORCHESTRA_API_KEY"] == key
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_a_server_says_steers_no_terminal(cells: Cells, connected: Scripted, verbose: bool) -> None:
+    connected.on("POST", EXECUTE, Reply(status=400, data={"detail": "no\x1b[2J\u202e"}))
+    error = cells.fail(f"%%orchestra_execute {WF}")
+    assert isinstance(error, OrchestraError)
+    OrchestraError.verbose = verbose
+    try:
+        shown = "\n".join(error._render_traceback_())
+    finally:
+        OrchestraError.verbose = False
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "no" in shown
