@@ -39,7 +39,7 @@ def test_the_form_and_the_card_work(kernel: str, open_cells: OpenCells, orchestr
     assert kernel == f"ipykernel-{notebook.text(0).strip()}"
     notebook.run(1)
     form = notebook.page.locator(".orchestra-form")
-    result = form.locator(".orchestra-result")
+    result = notebook.output(1)  # the form, and the card below it
     form.locator(".orchestra-run").click()
     notebook.run(2, wait=False)  # five seconds
     expect(result).to_contain_text("Lift-off")
