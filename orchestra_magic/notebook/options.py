@@ -141,8 +141,10 @@ def _plain(said: str, parser: argparse.ArgumentParser) -> str:
         return f"{missing.group(1).upper()} is missing." if missing else said[:1].upper() + said[1:] + "."
     words = unknown.group(1).split()
     first = words[0].split("=")[0]
-    if not first.startswith("-"):
-        return f"{' '.join(words)!r} is one word too many. A name with blanks goes in quotes."
     options = [option for action in parser._actions for option in action.option_strings]  # noqa: SLF001
+    if not first.startswith("-"):
+        if "--raw" in options and re.search("[={:]", words[0]):
+            return f"Inputs such as {' '.join(words)!r} stand in the cell below the %% line, as `name: value`."
+        return f"{' '.join(words)!r} is one word too many. A name with blanks goes in quotes."
     near = difflib.get_close_matches(first, options, n=1)
     return f"There is no option {first}." + (f" Did you mean {near[0]}?" if near else "")

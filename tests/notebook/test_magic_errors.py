@@ -27,6 +27,10 @@ LINES = {
     "a word too many": (f"{WF} hello", "'hello' is one word too many. A name with blanks goes in quotes."),
     "a misspelt option": (f"{WF} --wiat", "no option --wiat. Did you mean --wait?"),
     "a misspelt option with =": (f"{WF} --run_id=x", "no option --run_id. Did you mean --run-id?"),
+    "inputs on the line": (
+        f"{WF} name=Ada",
+        "Inputs such as 'name=Ada' stand in the cell below the %% line, as `name: value`.",
+    ),
     "an unknown option": (f"{WF} -z", "There is no option -z."),
     "half an option": (f"{WF} --time 3", "There is no option --time. Did you mean --timeout?"),
     "an option without its value": (f"{WF} --run-id", "--run-id: expected one argument"),
