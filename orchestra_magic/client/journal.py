@@ -176,16 +176,13 @@ def _secret(place: Path) -> bytes:
 
 def _append(event: dict[str, Any]) -> None:
     event = {"v": 1, "time": datetime.now(timezone.utc).isoformat(), **event}
-    line = json.dumps(event, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    # It begins with the line break, so that one torn by a crash does not swallow it. To look whether the last one
+    # ends with a break is no help: what another kernel writes at this moment may be seen by half.
+    line = b"\n" + json.dumps(event, ensure_ascii=True, separators=(",", ":")).encode()
     place = _file()
     try:
-        handle = _opened(place)
         # A full disk takes a part of a line, and that is no error yet.
-        with os.fdopen(handle, "r+b", buffering=0) as file:  # one write with O_APPEND: kernels do not tear lines
-            if file.seek(0, os.SEEK_END):
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    line = b"\n" + line  # a line torn by a crash must not swallow this one
+        with os.fdopen(_opened(place), "ab", buffering=0) as file:  # one write with O_APPEND: kernels tear no lines
             fault = None if file.write(line) == len(line) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _syncer.see_to(place)
     except OSError as error:
@@ -200,7 +197,7 @@ _unwritten: dict[Path, list[dict[str, Any]]] = {}
 
 
 def _opened(place: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     try:
         return os.open(place, flags, 0o600)
     except FileNotFoundError:

@@ -62,7 +62,7 @@ def test_only_the_owner_reads_it() -> None:
 def test_a_torn_line_costs_itself_alone() -> None:
     start("k1", "r1")
     with file().open("ab") as torn:
-        torn.write(b'{"event": "intended", "key": "k2", "wor')
+        torn.write(b'\n{"event": "intended", "key": "k2", "wor')
     start("k3", "r3")
     assert [entry.run_id for entry in journal.entries()] == ["r1", "r3"]
 
