@@ -1,7 +1,7 @@
 """One thread that follows every watched run, however many there are.
 
-It sleeps until the next run is due. Runs of one workflow that are due together are refreshed by one request
-for the workflow's history; a run that is watched alone is followed closely, by a server that can. All its
+It sleeps until the next run is due. Runs of one workflow that are due about then are refreshed with it, by one
+request for the workflow's history; a run that is watched alone is followed closely, by a server that can. All its
 requests share one budget, so that no number of runs makes it press a server. A look that fails in passing keeps
 the last state and is repeated; a refusal ends the watch, and ``run.trouble`` says why.
 """
@@ -23,8 +23,9 @@ log = logging.getLogger("orchestra_magic")
 
 Callback = Callable[[Run], None]
 
-TOGETHER_SECONDS = 0.1
-"""Runs that are due this close to each other are looked at together."""
+TOGETHER_SECONDS, TOGETHER_SHARE = 0.1, 0.2
+"""How much sooner than due a run is looked at together with another, in seconds or as a share of its interval:
+chance draws the intervals of runs of one age so far apart."""
 HOLD_SECONDS = 2.0
 """How long the one watched run may hold the thread: a new one waits no longer for its first look."""
 FEW = 5
@@ -39,6 +40,7 @@ class Watch:
     callback: Callback
     since: float = field(default_factory=time.monotonic)
     due: float = 0.0
+    soonest: float = 0.0
     pace: schedule.Pace = field(default_factory=schedule.Pace)
 
 
@@ -98,16 +100,17 @@ class Watcher:
                     self._thread = None
                     return
                 now = time.monotonic()
-                due = [watch for watch in self._watches if watch.due <= now + TOGETHER_SECONDS]
-                if not any(watch.due <= now for watch in due):
+                groups = [group for group in _by_workflow(self._watches) if any(watch.due <= now for watch in group)]
+                if not groups:
                     self._changed.wait(min(watch.due for watch in self._watches) - now)
                     continue
                 alone = len(self._watches) == 1
-            for group in _by_workflow(due):
+            for group in groups:
                 if not self._stopped():
-                    self._look(group, alone=alone)
+                    few = len({id(watch.run) for watch in group}) <= FEW
+                    self._look([watch for watch in group if watch.soonest <= now], alone=alone, steps=few)
 
-    def _look(self, watches: list[Watch], *, alone: bool) -> None:
+    def _look(self, watches: list[Watch], *, alone: bool, steps: bool) -> None:
         """Look at runs of one workflow, and tell the onlookers of each."""
         onlookers: dict[int, list[Watch]] = {}
         for watch in watches:
@@ -122,7 +125,7 @@ class Watcher:
             if run in open_runs and run.id not in looks:
                 look = self._one(run, hold=_hold(watches[0]) if alone else 0.0)
             for watch in onlookers[id(run)]:
-                self._tell(watch, look, steps=len(open_runs) <= FEW)
+                self._tell(watch, look, steps=steps)
 
     def _one(self, run: Run, hold: float) -> Look:
         self._spend()
@@ -163,6 +166,8 @@ class Watcher:
         watch.pace.age = time.monotonic() - watch.since
         pause = watch.pace.after(failure)
         watch.due = time.monotonic() + (0.0 if look.held else pause)
+        # What asked for time to recover gets all of it.
+        watch.soonest = watch.due - (max(TOGETHER_SECONDS, TOGETHER_SHARE * pause) if failure is None else 0.0)
         over = run.latest.finished or run.refusal is not None
         if failure is None and (over or steps):
             if run.steps_may_differ:
