@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from scripted import Scripted
 
 from orchestra_magic import Orchestra
 from orchestra_magic.client.settings import Chosen, chosen
+
+# Whoever starts the tests in the background may ignore interrupts, and every child would as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 

@@ -98,7 +98,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path, kind):
         assert refused.status_code == 507
         assert "nothing was started" in refused.json()["detail"]
         wait_for_log(server, "step a waits to be written down")
-        assert {server.run(workflow, run_id, wait=0)["status"] for run_id in accepted} == {"running"}
+        assert {server.run(workflow, run_id, wait=0)["status"] for run_id in accepted} <= {"queued", "running"}
         disk.free()
         outputs = {run_id: server.run(workflow, run_id)["outputs"] for run_id in accepted}
         assert {run_id: output["data"]["results"] for run_id, output in outputs.items()} == {
