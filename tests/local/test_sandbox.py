@@ -37,6 +37,7 @@ def run(code, values=None, **limits):
         ("'\\ud800'", "?"),
         ("raise SystemExit", None),
         ("__name__", "__main__"),
+        ("import pickle\nclass C:\n    x = 1\npickle.loads(pickle.dumps(C())).x", 1),
     ],
 )
 def test_results_are_the_value_of_the_last_expression(code, results):
@@ -226,6 +227,30 @@ with futures.ThreadPoolExecutor(2) as pool:
 """
     done = run(program)
     assert (done.error, done.results) == ("", ["x", "said\n", [1, 2]])
+
+
+@landlocked
+def test_a_pool_of_processes_works_and_shared_memory_has_no_list():
+    program = """
+import multiprocessing, os
+from multiprocessing import shared_memory
+def square(n):
+    return n * n
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = pool.map(square, range(4))
+memory = shared_memory.SharedMemory(create=True, size=8)
+memory.buf[0] = 7
+other = shared_memory.SharedMemory(memory.name)
+found.append(other.buf[0])
+memory.unlink()
+try:
+    os.listdir("/dev/shm")
+except PermissionError:
+    found.append("no list")
+found
+"""
+    done = run(program)
+    assert (done.error, done.results) == ("", [0, 1, 4, 9, 7, "no list"])
 
 
 _DAEMON = """

@@ -35,6 +35,8 @@ def access(folder: str) -> dict[str, Any]:
     return {
         "readable": [*_SYSTEM, *python_folders(), *search_path()],
         "writable": [folder, "/dev/null", *allowed],
+        # Here are the semaphores of every pool of processes. Those of other programs have names that nobody can guess.
+        "shared": ["/dev/shm"],  # noqa: S108  (where the kernel has it)
         "network": network_allowed(),
         "sockets": os.environ.get(SOCKETS, "").strip().lower() in ("1", "true", "yes", "on"),
     }

@@ -12,6 +12,7 @@ import ast
 import json
 import os
 import sys
+import types
 from typing import Any
 
 import code_references  # type: ignore[import-not-found]  # stands beside this file, not in a package
@@ -38,17 +39,17 @@ def limit(limits: dict[str, int]) -> None:
         amount = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
             resource.setrlimit(which, (amount, amount))
-        except (ValueError, OSError):  # macOS refuses some
+        except (ValueError, OSError, OverflowError):  # macOS refuses some; none takes a number beyond its own
             continue
 
 
 def run(code: str, values: dict[str, Any]) -> dict[str, Any]:
     """Run a program and return its ``results``, the value of its last expression, and its ``error``."""
-    namespace: dict[str, Any] = {
-        "__name__": "__main__",
-        "__builtins__": __builtins__,
-        code_references.VALUES: values,
-    }
+    # A module like any other: what is pickled, and what a pool of processes is given, is found in it by its name.
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    namespace = vars(module)
+    namespace.update({"__builtins__": __builtins__, code_references.VALUES: values})
     try:
         tree = code_references.fill(ast.parse(code, _FILE), values)
         last = None
@@ -115,7 +116,9 @@ def prepare(setup: dict[str, Any]) -> None:
         sys.modules.pop(name, None)
     access = setup["access"]
     if access:
-        held = landlock.restrict(access["readable"], access["writable"], network=access["network"])
+        held = landlock.restrict(
+            access["readable"], access["writable"], network=access["network"], shared=access["shared"]
+        )
         if held and not access["sockets"]:
             sockets.forbid()
     limit({})

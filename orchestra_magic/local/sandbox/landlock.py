@@ -15,6 +15,7 @@ from collections.abc import Iterable
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _NO_NEW_PRIVILEGES = 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1, 2, 4, 8
+_REMOVE_FILE, _MAKE_FILE = 1 << 5, 1 << 8
 _FILES = (1 << 13) - 1
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
 _TCP, _TCP_ABI = 3, 4
@@ -29,7 +30,7 @@ def version() -> int:
     return max(0, int(_libc().syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
 
 
-def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool) -> bool:
+def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool, shared: Iterable[str] = ()) -> bool:
     """Give up, for good, every file but those beneath some folders, and signals to processes outside.
 
     Parameters
@@ -38,6 +39,8 @@ def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool)
         Files and folders; those that do not exist are left out.
     network : bool
         Whether TCP stays allowed.
+    shared : Iterable[str]
+        Folders in which files can be made, used and removed by their names, and none can be listed.
 
     Returns
     -------
@@ -62,6 +65,8 @@ def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool)
             _allow(libc, rules, path, _EXECUTE | _READ_FILE | _READ_FOLDER)
         for path in writable:
             _allow(libc, rules, path, handled)
+        for path in shared:
+            _allow(libc, rules, path, handled & (_WRITE_FILE | _READ_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE))
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
         return bool(libc.syscall(_RESTRICT, ctypes.c_int(rules), ctypes.c_uint32(0)) == 0)
     finally:
