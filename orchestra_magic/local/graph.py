@@ -16,6 +16,8 @@ from .order import components, reachable, reverse
 START, END = "START", "END"
 MAX_NODES = 500
 MAX_VISITS = 1000
+MAX_TIMEOUT = 7 * 86_400
+MAX_RETRIES = 100
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def read_graph(document: Any) -> Graph:
     except ValueError as error:
         faults += [Fault(None, where, message) for where, message in error.args[0]]
     settings = document.get("settings")
+    if not isinstance(settings, Mapping | None):
+        faults.append(Fault(None, "settings", "settings is an object"))
     visits = settings.get("max_visits") if isinstance(settings, Mapping) else None
     graph = Graph(
         description=str(document.get("description") or ""),
@@ -173,7 +177,7 @@ def _check_shape(graph: Graph, visits: Any) -> Iterator[Fault]:
         if name not in seen:
             yield Fault(name, "edges", "no edge leads here from START, so it would never run")
     loops = [component for component in graph.components if graph.in_loop(component)]
-    if visits is not None and not (isinstance(visits, int) and 1 <= visits <= MAX_VISITS):
+    if visits is not None and not (_is_whole(visits) and 1 <= visits <= MAX_VISITS):
         yield Fault(None, "settings.max_visits", f"max_visits is a whole number from 1 to {MAX_VISITS}")
     elif visits is None:
         for loop in loops:
@@ -203,10 +207,14 @@ def _check_common(node: Node) -> Iterator[tuple[str, str]]:
         if not isinstance(path, str) or (path and not references.is_path(path)):
             yield where, f"{json.dumps(path)} is no path; a path is like data.results or choices[0].message"
     seconds, retries = node.metadata.get("timeout"), node.metadata.get("retries")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0):
-        yield "timeout", "timeout is a number of seconds above 0"
-    if retries is not None and (isinstance(retries, bool) or not isinstance(retries, int) or retries < 0):
-        yield "retries", "retries is a whole number, 0 or more"
+    if seconds is not None and not ((_is_whole(seconds) or isinstance(seconds, float)) and 0 < seconds <= MAX_TIMEOUT):
+        yield "timeout", f"timeout is a number of seconds above 0, and {MAX_TIMEOUT} (seven days) at most"
+    if retries is not None and not (_is_whole(retries) and 0 <= retries <= MAX_RETRIES):
+        yield "retries", f"retries is a whole number from 0 to {MAX_RETRIES}"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_names(graph: Graph) -> Iterator[Fault]:

@@ -101,7 +101,7 @@ def _read(name: str, schema: Any) -> Input:
     enum = schema.get("enum")
     return Input(
         name,
-        declared if declared in _TYPES else None,
+        declared if isinstance(declared, str) and declared in _TYPES else None,
         required=bool(required) and default is _MISSING,
         default=None if default is _MISSING else default,
         enum=tuple(enum) if isinstance(enum, list) else (),
@@ -115,7 +115,7 @@ def _check(name: str, schema: Any, read: Input) -> Iterator[tuple[str, str]]:
     if not isinstance(schema, Mapping):
         return
     declared = schema.get("type")
-    if declared is not None and declared not in _TYPES:
+    if declared is not None and not (isinstance(declared, str) and declared in _TYPES):
         yield f"{where}.type", f"there is no type {declared!r}; there are: {', '.join(_TYPES)}"
     if not isinstance(schema.get("enum", []), list):
         yield f"{where}.enum", "enum is a list of the values that are allowed"

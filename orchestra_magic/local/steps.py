@@ -100,7 +100,7 @@ async def _try(kind: NodeType, inputs: dict[str, Any], call: Call) -> Outcome:
     retries = kind.retries if asked is None else asked
     attempt = 0
     while True:
-        wait = min(0.5 * 2**attempt, _LONGEST_WAIT)
+        wait = min(0.5 * 2.0**attempt, _LONGEST_WAIT)
         try:
             outcome = await _within_time(kind, inputs, call)
             if not outcome.error or asked is None or attempt >= retries:

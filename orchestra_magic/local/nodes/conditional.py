@@ -29,14 +29,14 @@ class ConditionalNode(NodeType):
         if not isinstance(conditions, list) or not conditions:
             yield "conditions", "a conditional node needs a list of conditions"
             return
-        ways = set()
+        ways = []
         for number, condition in enumerate(conditions):
             where = f"conditions[{number}]"
             if not isinstance(condition, Mapping):
                 yield where, "a condition is an object with name, match, criteria and then"
                 continue
             yield from _check_condition(where, condition)
-            ways.add(condition.get("then"))
+            ways.append(condition.get("then"))
             if condition.get("then") not in targets:
                 yield f"{where}.then", _nowhere(condition.get("then"), targets)
         otherwise = node.metadata.get("else")
@@ -48,7 +48,8 @@ class ConditionalNode(NodeType):
 
     def references(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield the variables, with or without their braces, and the references in values."""
-        for number, condition in enumerate(node.metadata.get("conditions") or ()):
+        conditions = node.metadata.get("conditions")
+        for number, condition in enumerate(conditions if isinstance(conditions, list) else ()):
             criteria = condition.get("criteria") if isinstance(condition, Mapping) else None
             for place, criterion in enumerate(criteria if isinstance(criteria, list) else ()):
                 if isinstance(criterion, Mapping):
