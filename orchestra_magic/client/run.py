@@ -234,6 +234,7 @@ class Run:
             self._looked = time.monotonic()
             if not self.latest.finished:
                 self._state = state
+                self._etag = None  # it came without one: whether the steps are still the same is not known
 
     def note_look(self, failure: OrchestraError | None) -> None:
         """Note how a look went (None: well), for the card."""

@@ -25,13 +25,14 @@ def one(run_id: str, status: str = "completed", **members: Any) -> list[dict[str
 class Onlooker:
     """Collects what the watcher tells, and says when something holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Callable[[Run], str] = lambda run: run.latest.status) -> None:
         self.seen: list[str] = []
+        self._notes = notes
         self._told = threading.Condition()
 
     def __call__(self, run: Run) -> None:
         with self._told:
-            self.seen.append(run.latest.status)
+            self.seen.append(self._notes(run))
             self._told.notify_all()
 
     def wait(self, holds: Callable[[], bool]) -> None:
@@ -109,6 +110,28 @@ def test_many_runs_of_one_workflow_are_one_request(orchestra: Orchestra, server:
     over.set()
     for each in told:
         each.wait(lambda each=each: each.seen[-1] == "completed")  # type: ignore[misc]
+
+
+def test_the_steps_of_runs_that_are_refreshed_together_are_followed(orchestra: Orchestra, server: Scripted) -> None:
+    second = threading.Event()  # the second node is under way
+    for run_id in ("r0", "r1"):
+        tag = {"ETag": f'"{run_id}"'}
+        server.on("GET", f"/workflows/{WF}/runs/{run_id}", Reply(data=one(run_id, "running"), headers=tag))
+        server.on(
+            "GET",
+            f"/workflows/{WF}/runs/{run_id}/steps",
+            lambda _: [{"node_id": "b" if second.is_set() else "a", "status": "running"}],
+        )
+    history = [one(run_id, "running")[0] for run_id in ("r0", "r1")]
+    server.on("GET", f"/workflows/{WF}/runs", history)
+    runs = [orchestra.run(run_id, workflow=WF) for run_id in ("r0", "r1")]
+    seen = [Onlooker(lambda run: ",".join(step.node for step in run.known_steps or ())) for _ in runs]
+    for run, each in zip(runs, seen, strict=True):
+        run.refresh().on_change(each)
+        each.wait(lambda each=each: "a" in each.seen)  # type: ignore[misc]
+    second.set()
+    for each in seen:
+        each.wait(lambda each=each: "b" in each.seen)  # type: ignore[misc]
 
 
 def test_passing_faults_keep_the_last_state(orchestra: Orchestra, server: Scripted) -> None:
