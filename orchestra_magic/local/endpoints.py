@@ -127,6 +127,9 @@ async def find(small: SmallModel | None = None) -> Endpoint:
     if small is not None and word == SMOLLM2.name:
         return _usable(small)
     if chosen and word != "none":
+        if word not in PRESETS and not word.startswith(("http://", "https://")):
+            words = ", ".join((*PRESETS, SMOLLM2.name, "none"))
+            raise NoEndpointError(f"{URL} is {chosen!r}; it can be an address (https://…/v1) or one of: {words}")
         return Server(PRESETS.get(word, chosen).rstrip("/"), await secrets.find(KEY))
     for url in () if chosen else LOCAL.values():
         models = await _models(url)

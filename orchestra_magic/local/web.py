@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .._version import __version__
 
@@ -106,7 +106,10 @@ async def fetch(
     WebError
         If no answer came in time, or it is larger than ``max_answer`` bytes.
     """
-    request = urllib.request.Request(url, data=body, method=method)  # noqa: S310  (see _send)
+    try:
+        request = urllib.request.Request(_quoted(url), data=body, method=method)  # noqa: S310  (see _send)
+    except ValueError:
+        raise WebError(f"{url!r} is no address; one begins with http:// or https://", final=True) from None
     request.add_header("User-Agent", f"orchestra_magic/{__version__}")
     for name, value in (headers or {}).items():
         request.add_header(name, value)
@@ -117,6 +120,11 @@ async def fetch(
         return await asyncio.wait_for(sending, timeout + _GRACE)
     except asyncio.TimeoutError:
         raise WebError(_late(timeout)) from None
+
+
+def _quoted(url: str) -> str:
+    # As browsers do it: only what cannot stand in an address at all.
+    return quote(url.strip(), safe="%/:=&?~#+!$,;'@()*[]")
 
 
 def _late(timeout: float) -> str:
@@ -140,6 +148,15 @@ def _send(request: urllib.request.Request, timeout: float, max_answer: int, publ
         except urllib.error.HTTPError as error:
             with error:
                 return _read(error, error.code, max_answer, deadline)
+    except (ValueError, http.client.InvalidURL) as error:
+        # What Python says of a header repeats it, and it may be a key.
+        of_address = isinstance(error, http.client.InvalidURL) or "idna" in str(error)
+        said = (
+            f"the address cannot be used: {error}"
+            if of_address
+            else "a header holds what none can: a line break, or a character beyond Latin-1"
+        )
+        raise WebError(said, final=True) from None
     except (TimeoutError, OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):

@@ -76,11 +76,15 @@ class Shout(Integration):
     def check(self, node):
         if "text" not in node.metadata:
             yield "text", "shout needs a text"
+        elif node.metadata["text"] == 5:
+            raise KeyError("five")
 
     async def run(self, inputs, call):
         if "loud" in inputs:
             key = await self.secret("SITE", call)
-            return {"results": [f"key {key}", {key: len(key)}]}
+            if inputs["loud"] == "raise":
+                raise KeyError(f"no {key}")
+            return {"results": [f"key {key}", {key: len(key)}]} if inputs["loud"] is True else inputs["loud"]
         return {"results": inputs["text"].upper(), "by": call.node.name}
 """
 
@@ -172,6 +176,45 @@ def test_another_package_takes_a_secret_by_its_name(run):
     assert finished["all_outputs"]["ask"]["data"]["results"] == ["key ***", {"***": len(SECRET)}]
     finished, _ = run(node, name="foreign", trusted=False)
     assert "given no secrets" in finished["error"]
+
+
+@pytest.mark.parametrize(
+    ("loud", "error"),
+    [("raise", "ask: the integration 'shout' failed: KeyError: 'no ***'"), (["x"], "gave no object with results")],
+)
+def test_another_package_that_breaks_fails_its_node(run, server, loud, error):
+    finished, step = run({"type": "integration", "metadata": {"integration": "shout", "text": "x", "loud": loud}})
+    assert error in finished["error"]
+    assert (step["node_id"], step["status"]) == ("ask", "failed")
+    if loud == "raise":
+        log = server.home / "local" / "server.log"
+        said = log.read_text()
+        assert "KeyError: 'no ***'" in said
+        assert SECRET not in said
+        log.write_text("")  # a warning that was expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error"),
+    [
+        ({"url": "example.org"}, "'example.org' is no address; one begins with http:// or https://"),
+        ({"url": "http://[::1"}, "is no address"),
+        ({"url": "http://x:y/"}, "the address cannot be used: nonnumeric port"),
+        ({"url": "http://..../"}, "the address cannot be used"),
+        ({"url": "http://127.0.0.1:1/", "headers": {"X": "a\nb"}}, "a header holds what none can: a line break"),
+        ({"url": "http://127.0.0.1:1/", "headers": {"X": "知"}}, "a header holds what none can"),
+    ],
+)
+def test_a_request_that_cannot_be_sent_fails_its_node(run, metadata, error):
+    finished, step = run(request_node(**metadata))
+    assert finished["error"].startswith("ask: ")
+    assert error in finished["error"]
+    assert step["status"] == "failed"
+
+
+def test_what_cannot_stand_in_an_address_is_quoted(run, site):
+    run(request_node(url=site.url + "/{{city}}?q=a%20b&c=d"), {"city": "São Paulo"})
+    assert site.seen[-1][1] == "/S%C3%A3o%20Paulo?q=a%20b&c=d"
 
 
 def test_secrets_that_are_not_there_or_not_given(run, site):
@@ -291,3 +334,8 @@ def test_another_package_brings_an_integration(run, server):
     assert finished["all_outputs"]["ask"]["data"] == {"results": "HI", "by": "ask", "error": ""}
     bad = graph({"ask": {"type": "integration", "metadata": {"integration": "shout"}}}, "START ask", "ask END")
     assert "shout needs a text" in server.request("POST", "/workflows", json=bad).text
+    bad["nodes"]["ask"]["metadata"]["text"] = 5
+    refused = server.request("POST", "/workflows", json=bad)
+    assert refused.status_code == 400
+    assert "the integration 'shout' cannot check this node: KeyError: 'five'" in refused.json()["detail"][0]["message"]
+    (server.home / "local" / "server.log").write_text("")  # a warning that was expected

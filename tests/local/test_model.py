@@ -266,6 +266,12 @@ def test_what_is_set_comes_first(found, monkeypatch, said, url):
     assert KEY not in repr(chosen)
 
 
+def test_a_word_that_is_no_preset_is_refused_and_the_presets_named(monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", "openai")
+    with pytest.raises(NoEndpointError, match="is 'openai'; it can be an address .* or one of: conductor, ollama"):
+        asyncio.run(endpoints.find())
+
+
 def test_nothing_is_looked_for_where_none_is_wanted(found, monkeypatch):
     monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", "none")
     with pytest.raises(NoEndpointError, match="ORCHESTRA_MODEL_BASE_URL"):

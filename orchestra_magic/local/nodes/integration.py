@@ -7,6 +7,7 @@ Another package adds one by an entry point in the group ``orchestra_magic.integr
 from __future__ import annotations
 
 import logging
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -15,6 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .. import references, secrets
+from ..values import plain
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 GROUP = "orchestra_magic.integrations"
@@ -78,8 +80,12 @@ class IntegrationNode(NodeType):
         if found is None:
             known = ", ".join(sorted(integrations()))
             yield "integration", f"there is no integration {wanted!r} on this server; there are: {known}"
-        else:
-            yield from found.check(node)
+            return
+        try:
+            yield from list(found.check(node))
+        except Exception as error:  # noqa: BLE001  (a package of somebody else)
+            _log.warning("the integration %s cannot check a node: %r", wanted, error)
+            yield "integration", f"the integration {wanted!r} cannot check this node: {type(error).__name__}: {error}"
 
     def inputs(self, call: Call) -> dict[str, Any]:
         """Return the parameters, references filled in."""
@@ -96,12 +102,18 @@ class IntegrationNode(NodeType):
         keys: list[str] = []
         token = _given.set(keys)
         try:
-            answer = secrets.hidden(await found.run(inputs, call), keys)
+            answer = secrets.hidden(plain(await found.run(inputs, call)), keys)
         except NodeError as failure:
             said = str(secrets.hidden(str(failure), keys))
             raise NodeError(said, transient=failure.transient, after=failure.after) from None
+        except Exception as fault:  # noqa: BLE001  (a package of somebody else)
+            _log.warning("the integration %s failed: %s", wanted, secrets.hidden(traceback.format_exc(), keys))
+            said = str(secrets.hidden(f"{type(fault).__name__}: {fault}", keys))
+            raise NodeError(f"the integration {wanted!r} failed: {said}") from None
         finally:
             _given.reset(token)
+        if not isinstance(answer, dict):
+            raise NodeError(f"the integration {wanted!r} gave no object with results")
         error = str(answer.get("error") or "")
         data = {"results": None, **answer, "error": error}
         good = not error
