@@ -107,25 +107,26 @@ class Watcher:
                 alone = len(self._watches) == 1
             for group in groups:
                 if not self._stopped():
-                    few = len({id(watch.run) for watch in group}) <= FEW
-                    self._look([watch for watch in group if watch.soonest <= now], alone=alone, steps=few)
+                    self._look(group, alone=alone)
 
-    def _look(self, watches: list[Watch], *, alone: bool, steps: bool) -> None:
-        """Look at runs of one workflow, and tell the onlookers of each."""
+    def _look(self, group: list[Watch], *, alone: bool) -> None:
+        """Look at those of a workflow's runs that are due about now, and tell the onlookers of each."""
         onlookers: dict[int, list[Watch]] = {}
-        for watch in watches:
+        now = time.monotonic()
+        for watch in (watch for watch in group if watch.soonest <= now):
             onlookers.setdefault(id(watch.run), []).append(watch)
-        runs = [group[0].run for group in onlookers.values()]
+        runs = [watches[0].run for watches in onlookers.values()]
+        few = len({watch.run for watch in group}) <= FEW
         open_runs = [run for run in runs if not run.latest.finished]
-        looks = self._together(open_runs) if len(open_runs) > 1 else {}
+        looks = self._together(open_runs, [watch.run for watch in group]) if len(open_runs) > 1 else {}
         for run in runs:
             if self._stopped():
                 return
             look = looks.get(run.id, Look())
             if run in open_runs and run.id not in looks:
-                look = self._one(run, hold=_hold(watches[0]) if alone else 0.0)
+                look = self._one(run, hold=_hold(group[0]) if alone else 0.0)
             for watch in onlookers[id(run)]:
-                self._tell(watch, look, steps=steps)
+                self._tell(watch, look, steps=few)
 
     def _one(self, run: Run, hold: float) -> Look:
         self._spend()
@@ -134,17 +135,20 @@ class Watcher:
         except OrchestraError as error:
             return Look(error)
 
-    def _together(self, runs: list[Run]) -> dict[str, Look]:
-        """Refresh runs of one workflow by its history; those that it does not show are looked at one by one."""
+    def _together(self, runs: list[Run], watched: list[Run]) -> dict[str, Look]:
+        """Refresh runs of one workflow by its history; those that it does not show are looked at one by one.
+
+        What it tells of the other runs that are watched is kept until they are due.
+        """
         self._spend()
         first = runs[0]
         try:
-            states = first.orchestra.states(first.workflow_id, limit=max(100, 2 * len(runs)))
+            states = first.orchestra.states(first.workflow_id, limit=max(100, 2 * len(watched)))
         except OrchestraError as error:
             # A history that is refused says nothing of the runs themselves.
             return {run.id: Look(error) for run in runs} if schedule.passing(error) else {}
         found = {state.id: state for state in states}
-        for run in runs:
+        for run in watched:
             if run.id in found:
                 run.learn(found[run.id])
         return {run.id: Look() for run in runs if run.id in found}
