@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -10,8 +9,8 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound, OrchestraError, RunDetached, RunFailed, RunTimeout
-from . import api, records, schedule, secrecy
+from ..errors import NotFound, OrchestraError
+from . import api, records, schedule, secrecy, waiting
 from .listing import Steps
 from .records import RunState, Step
 from .tabular import tabular
@@ -274,40 +273,8 @@ class Run:
         NotFound, OrchestraAuthError
             If the server does not know the run, or refuses the key.
         """
-        try:
-            self._follow(timeout, told)
-        except KeyboardInterrupt:
-            raise RunDetached(self._goes_on("Stopped waiting"), self) from None
+        waiting.wait(self, timeout, told)
         return self.checked() if check else self
-
-    def _follow(self, timeout: float | None, told: Callable[[Run], object] | None) -> None:
-        begun = time.monotonic()
-        born = self._born or begun
-        pace = schedule.Pace()
-        hold = schedule.HOLD if told is None else schedule.HOLD_TOLD
-        quiet = threading.Event()  # interruptible on every system, unlike time.sleep in a thread
-        while not self.latest.finished:
-            left = float("inf") if timeout is None else timeout - (time.monotonic() - begun)
-            if left <= 0:
-                raise RunTimeout(self._goes_on(f"Not over after {timeout:g} s"), self)
-            failure, held = None, False
-            try:
-                held = self.look(hold=min(hold, left))
-            except OrchestraError as error:
-                self.note_look(error)
-                if not schedule.passing(error):
-                    raise
-                failure = error
-            pace.age = time.monotonic() - born
-            pause = pace.after(failure)
-            if told is not None and not self.latest.finished:
-                self.follow_steps()
-                told(self)
-            if not (held or self.latest.finished):
-                quiet.wait(min(pause, max(0.0, left)))
-        self.remember()
-        if told is not None:
-            told(self)
 
     def remember(self) -> None:
         """Fetch steps and picture of a run that is over, so that looking at it later costs nothing."""
@@ -321,18 +288,9 @@ class Run:
             self.orchestra.glance()
 
     def checked(self) -> Run:
-        """Return this run, or raise :class:`RunFailed` if it is over and did not go well."""
-        state = self.latest
-        if state.finished and not state.succeeded:
-            said = f": {state.error.rstrip('.')}." if state.error else "."
-            look = f"`%orchestra_steps {self.id} --workflow {self.workflow_id}` shows each step."
-            told = secrecy.masked(f"Run {self.short_id} ended as {state.status}{said} {look}", self.hidden)
-            raise RunFailed(told, self)
+        """Return this run, or raise :class:`~orchestra_magic.RunFailed` if it is over and did not go well."""
+        waiting.check(self)
         return self
-
-    def _goes_on(self, what: str) -> str:
-        now = "is over" if self.latest.finished else "goes on"
-        return f"{what}; run {self.short_id} {now}. Come back to it with `{self.reattach}`."
 
     @property
     def reattach(self) -> str:
@@ -361,18 +319,7 @@ class Run:
         return self._over().__await__()
 
     async def _over(self) -> Run:
-        over = threading.Event()
-        stop = self.on_change(lambda run: over.set() if run.latest.finished or run.refusal else None)
-        try:
-            while not (over.is_set() or self.latest.finished):  # noqa: ASYNC110
-                # Short sleeps: an interrupt reaches a coroutine only when its loop wakes.
-                await asyncio.sleep(0.1)
-        except asyncio.CancelledError:
-            raise RunDetached(self._goes_on("Stopped waiting"), self) from None
-        finally:
-            stop()
-        if self.refusal is not None and not self.latest.finished:
-            raise self.refusal
+        await waiting.wait_async(self)
         return self.checked()
 
     def __eq__(self, other: object) -> bool:
