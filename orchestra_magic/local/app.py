@@ -35,7 +35,7 @@ LONGEST_WAIT = 60.0
 _MOST_RUNS = 1000
 _ALL = 1 << 62  # more than there can be, and SQLite takes it
 _EVER = 1_000_000  # days
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -60,6 +60,11 @@ class Routes:
         self._runs = runs
         self._knowledge = KnowledgeRoutes(bases)
         self._status = status
+
+    def close(self) -> None:
+        """Let those who wait for an answer go."""
+        self._runs.close()
+        self._knowledge.close()
 
     def table(self) -> list[Route]:
         """Return every route."""

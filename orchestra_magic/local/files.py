@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+_TRIES, _PAUSE = 10, 0.02
 
 
 class HeldError(Exception):
@@ -44,21 +47,29 @@ class Lock:
         HeldError
             If it is held, unless ``wait``.
         """
-        try:
-            _lock(self._file, wait=wait)
-        except OSError:
-            raise HeldError(self.holder()) from None
+        # Who only asks whether it is held lets it go at once.
+        for _ in range(_TRIES):
+            if self._taken(wait=wait):
+                break
+            time.sleep(_PAUSE)
+        else:
+            raise HeldError(self.holder())
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0) if sys.platform != "win32" else None
 
     def held(self) -> bool:
         """Tell whether another process holds the lock."""
-        try:
-            _lock(self._file, wait=False)
-        except OSError:
+        if not self._taken(wait=False):
             return True
         _unlock(self._file)
         return False
+
+    def _taken(self, *, wait: bool) -> bool:
+        try:
+            _lock(self._file, wait=wait)
+        except OSError:
+            return False
+        return True
 
     def holder(self) -> int | None:
         """Return the process id in the file."""

@@ -62,7 +62,8 @@ def prune(days: float | None, keep: int | None) -> int:
 
 def _ask(method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     about = files.read_json(paths.server_file())
-    if not about:
+    # The file of a server that was killed names a port that anybody may have by now: the token is not for them.
+    if not about or not _held(files.server_lock()):
         return None
     seconds = _ANSWER_SECONDS if content is None else None
     connection = http.client.HTTPConnection(urlsplit(about["base_url"]).netloc, timeout=seconds)
@@ -156,10 +157,22 @@ def stop() -> int | None:
     return pid
 
 
+def _held(lock: files.Lock) -> bool:
+    try:
+        return lock.held()
+    finally:
+        lock.close()
+
+
 def logs(lines: int) -> str:
-    """Return the last lines of the log, and what a crashed server printed."""
-    found = []
-    for path in (files.log_file(), files.crash_file()):
-        with contextlib.suppress(OSError):
-            found += path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-    return "\n".join(found)
+    """Return the last lines of the log, also where it has just begun anew, and what a crashed server printed."""
+    log = files.log_file()
+    found = [*_lines(log.with_name(f"{log.name}.1")), *_lines(log)][-lines:] if lines > 0 else []
+    return "\n".join([*found, *_lines(files.crash_file())[-lines:]])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -121,9 +121,10 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
         return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
 
     idle = Idle(options.idle_hours * 3600, lambda: runs.active)
-    app = build(Routes(store, runs, bases, status), about["token"], idle.touch)
+    routes = Routes(store, runs, bases, status)
+    app = build(routes, about["token"], idle.touch)
     # Runs that are under way are left as after a crash: the next server goes on with them.
-    server = _Server(app, runs.close, answers)
+    server = _Server(app, routes.close, answers)
     watch = asyncio.create_task(_stop_when_idle(server, idle))
     await server.serve([listener])
     watch.cancel()

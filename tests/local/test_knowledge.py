@@ -2,16 +2,20 @@
 
 import asyncio
 import base64
+import contextlib
+import http.client
 import io
 import json
 import re
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 import zlib
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -392,6 +396,58 @@ def test_a_document_that_takes_for_ever_is_given_up(monkeypatch):
         return await reader.chunks("json", json.dumps({"a": "x" * 100_000}).encode())
 
     assert len(asyncio.run(both())) > 1
+
+
+READER = "orchestra_magic.local.knowledge.readers"
+
+
+def reading(server):
+    """Return the processes that read documents for a server."""
+    found = []
+    for one in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [one] if READER.encode() in Path(f"/proc/{one}/cmdline").read_bytes() else []
+    return found
+
+
+def until(done):
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def asked(make_server):
+    """Send a document that takes a minute to read: return the server and the connection that waits for the answer."""
+    server = make_server().start()
+    server.request("POST", "/knowledge_bases", json={"name": "slow"})
+    body = json.dumps({"filename": "slow.pdf", "content": base64.b64encode(slow_pdf()).decode()})
+    url = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    connection.request("POST", f"{url.path}/knowledge_bases/slow/documents", body, headers)
+    until(lambda: reading(server))
+    yield server, connection
+    connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
+def test_a_reading_that_nobody_waits_for_ends(asked):
+    server, connection = asked
+    connection.close()
+    until(lambda: not reading(server))
+    assert server.get("/knowledge_bases/slow")["document_count"] == 0
+    # the log is looked at when the server is closed
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
+def test_a_server_that_stops_lets_a_reading_go(asked):
+    server, connection = asked
+    server.stop()
+    response = connection.getresponse()
+    assert response.status == 503
+    assert json.loads(response.read())["detail"] == "slow.pdf was not read: the server stops; add it again"
 
 
 @pytest.mark.slow

@@ -58,6 +58,51 @@ def test_a_port_that_is_taken(restarted):
         assert server.token == token
 
 
+def listening(port):
+    """Return a socket that listens on a port which a process that was killed lets go in a moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_the_token_is_not_for_whoever_took_the_port_of_a_server_that_was_killed(restarted):
+    server = restarted
+    port = int(server.base_url.split(":")[2].split("/")[0])
+    server.kill()
+    assert (server.home / "local" / "server.json").exists()
+    with listening(port) as other:
+        assert server.command("status").returncode == 1
+        assert server.command("token").returncode == 1
+        server.start()
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):  # nobody has come
+            other.accept()
+    assert server.finish("hello")["status"] == "completed"
+
+
+def test_logs_are_rotated_and_read_on(make_server):
+    server = make_server()
+    folder = server.home / "local"
+    folder.mkdir(mode=0o700)
+    line = "x" * 99 + "\n"
+    for number, name in enumerate(["server.log", "server.log.1", "server.log.2", "server.log.3"]):
+        (folder / name).write_text(f"log {number}\n" + line * 50_000)
+    server.start()
+    sizes = {path.name: path.stat().st_size for path in folder.glob("server.log*")}
+    assert set(sizes) == {"server.log", "server.log.1", "server.log.2", "server.log.3"}
+    assert sizes["server.log"] < 5_000
+    firsts = [(folder / f"server.log.{n}").read_text()[:5] for n in (1, 2, 3)]
+    assert firsts == ["log 0", "log 1", "log 2"]
+    said = server.command("logs", "-n", "10").stdout.splitlines()
+    assert len(said) == 10
+    assert said[0] == line.strip()
+    assert "answers at" in said[-1]
+
+
 def test_a_second_server_says_who_holds_the_data(restarted, make_server):
     server = restarted
     refused = server.command("serve")

@@ -17,11 +17,23 @@ _SHORT = 1 << 16
 _AT_ONCE = 2
 
 
+class StoppingError(Exception):
+    """The server stops, and the document was not read."""
+
+
 class Reader:
     """Reads documents, two at a time: each may take a core, and the memory that one may."""
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._readings: set[asyncio.Task[list[str]]] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop reading: who waits for a document is told."""
+        self._closed = True
+        for reading in self._readings:
+            reading.cancel()
 
     async def chunks(self, kind: str, content: bytes) -> list[str]:
         """Return the chunks of a document, read in a process that may fail without harm.
@@ -30,9 +42,23 @@ class Reader:
         ------
         UnreadableError
             If it cannot be read.
+        StoppingError
+            If the server stops meanwhile.
         """
         if kind in readers.TEXTS and len(content) <= _SHORT:
             return split(readers.read(kind, content))
+        reading = asyncio.create_task(self._read(kind, content))
+        self._readings.add(reading)
+        try:
+            await asyncio.wait({reading})
+        finally:
+            self._readings.discard(reading)
+            reading.cancel()
+        if reading.cancelled() and self._closed:
+            raise StoppingError
+        return reading.result()
+
+    async def _read(self, kind: str, content: bytes) -> list[str]:
         async with self._turns:
             return await _read_apart(kind, content)
 

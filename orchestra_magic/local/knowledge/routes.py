@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..json_http import JSON, read_body
+from ..json_http import JSON, read_body, while_asked
 from ..values import plain, workflow_time
 from .bases import Base, Bases, UnknownBaseError
 from .readers import TEXTS, UnreadableError, format_of
-from .reading import Reader
+from .reading import Reader, StoppingError
 
 MAX_DOCUMENT = 15 << 20
 _HOW = 'send {"name", "text"}, or {"filename", "content"} with the file in base64'
@@ -28,6 +28,10 @@ class KnowledgeRoutes:
     def __init__(self, bases: Bases) -> None:
         self._bases = bases
         self._reader = Reader()
+
+    def close(self) -> None:
+        """Let those who wait for a document go."""
+        self._reader.close()
 
     def rows(self) -> list[Row]:
         """Return method, path and endpoint of each."""
@@ -74,9 +78,11 @@ class KnowledgeRoutes:
             raise HTTPException(413, f"{name} is larger than {MAX_DOCUMENT >> 20} MB")
         try:
             kind = kind or format_of(name)
-            chunks = await self._reader.chunks(kind, content)
+            chunks = await while_asked(request, self._reader.chunks(kind, content))
         except UnreadableError as error:
             raise HTTPException(400, f"{name}: {error}") from None
+        except StoppingError:
+            raise HTTPException(503, f"{name} was not read: the server stops; add it again") from None
         replaced = await self._bases.add(base.name, name, kind, len(content), chunks)
         [document] = [row for row in (await self._bases.get(base.name)).content if row["name"] == name]
         return JSON({**_document_answer(document), "replaced": replaced})
