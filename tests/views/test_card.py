@@ -56,7 +56,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag != "img":
+        if tag not in {"img", "br"}:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
