@@ -21,9 +21,42 @@ expect.set_options(timeout=20_000)  # milliseconds
 @pytest.fixture(scope="session")
 def orchestra_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """The embedded Orchestra that all notebooks use."""
-    server = LocalServer(tmp_path_factory.mktemp("orchestra")).start()
+    gates = tmp_path_factory.mktemp("gates")
+    server = LocalServer(tmp_path_factory.mktemp("orchestra"), ORCHESTRA_CODE_FILES=str(gates)).start()
     yield server
     server.close()
+
+
+class Gated:
+    """A workflow whose runs stay in their second node until the test lets them go on."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.folder = Path(server.environment["ORCHESTRA_CODE_FILES"])
+        waits = (
+            "import pathlib, time\n"
+            f"gate = pathlib.Path({str(self.folder)!r}, {{{{gate}}}})\n"
+            "while not gate.exists():\n    time.sleep(0.02)\n2"
+        )
+        code = {"load": "1", "hold": waits, "say": "'Lift-off'"}
+        names = ["START", *code, "END"]
+        graph = {
+            "input_data": {"gate": {"type": "string", "required": True}},
+            "nodes": {name: {"type": "code", "metadata": {"code": each}} for name, each in code.items()},
+            "edges": [list(edge) for edge in zip(names, names[1:], strict=False)],
+            "selectedOutput": "say",
+        }
+        self.id = server.upload(graph, name="gated")
+
+    def open(self, *gates: str) -> None:
+        """Let the runs that wait for these gates go on."""
+        for gate in gates:
+            (self.folder / gate).touch()
+
+
+@pytest.fixture(scope="session")
+def gated(orchestra_server: LocalServer) -> Gated:
+    """The workflow ``gated``: its input ``gate`` names what a run waits for."""
+    return Gated(orchestra_server)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +81,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=["lab", "notebook"])
+@pytest.fixture(params=["lab", pytest.param("notebook", marks=pytest.mark.slow)])
 def open_cells(request: pytest.FixtureRequest, jupyter_server: Jupyter, browser: Browser) -> Iterator[OpenCells]:
     """Open a notebook of these cells in JupyterLab or in Notebook 7; in the end nothing may have gone wrong in it."""
     tab = Tab(browser)
