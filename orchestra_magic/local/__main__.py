@@ -90,7 +90,18 @@ def _models(action: str, *arguments: Any) -> int:
     return 0
 
 
+def _warn() -> None:
+    from .sandbox.access import warning  # needed by the commands that start a server alone
+
+    said = warning()
+    if said:
+        print(f"orchestra-local: {said}", file=sys.stderr)  # noqa: T201
+
+
 def _serve(options: argparse.Namespace) -> int:
+    if not options.detached:
+        _warn()
+
     def ready(about: dict[str, Any]) -> None:
         status = {key: value for key, value in about.items() if key != "token"} | {"runs": 0}
         print(json.dumps(status) if options.detached else _text(status), flush=True)  # noqa: T201
@@ -126,6 +137,7 @@ def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]],
 
 
 def _start(options: argparse.Namespace) -> int:
+    _warn()
     passed = []
     if options.data:
         passed += ["--data", str(options.data.expanduser().absolute())]

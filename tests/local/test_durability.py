@@ -93,3 +93,31 @@ def test_what_has_ended_stays_as_it_was(restarted):
     again = server.request("GET", f"/workflows/{server.id_of('hello')}/runs/{run['id']}")
     assert again.headers["ETag"] == tag
     assert server.run("countdown", cancelled)["status"] == "cancelled"
+
+
+def test_old_runs_keep_the_version_that_they_were_started_with(restarted, code_files):
+    server = restarted
+    first = slow(code_files, "a", "b")
+    workflow = server.upload(first, name="versions")
+    old = server.execute(workflow, {"n": 1})
+    second = graph({"other": code("'new'")}, "START other", "other END", selectedOutput="other")
+    assert server.request("PUT", f"/workflows/{workflow}", json=second).json()["version"] == 2
+    new = server.execute(workflow)
+    server.kill()
+    server.start()
+    assert server.run(workflow, old)["outputs"] == 1
+    assert server.run(workflow, new)["all_outputs"]["other"]["data"]["results"] == "new"
+    assert [step["node_id"] for step in server.steps(workflow, old)] == ["a", "b"]
+    assert [step["node_id"] for step in server.steps(workflow, new)] == ["other"]
+    assert server.get(f"/workflows/{workflow}")["graph"] == second
+
+
+def test_a_run_outlives_its_workflow(restarted, code_files):
+    server = restarted
+    workflow = server.upload(slow(code_files, "a", "b"), name="deleted")
+    run_id = server.execute(workflow, {"n": 3})
+    assert server.request("DELETE", f"/workflows/{workflow}").status_code == 200
+    server.kill()
+    server.start()
+    [run] = server.get(f"/workflows/{workflow}/runs/{run_id}", headers={"Prefer": "wait=60"})
+    assert (run["status"], run["outputs"]) == ("completed", 3)

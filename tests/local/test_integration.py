@@ -7,8 +7,10 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import pytest
+from scripted import Reply, Scripted
 
 from orchestra_magic.local import web
 from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
@@ -147,6 +149,32 @@ def test_what_may_pass_is_tried_again_where_that_is_safe(run, site):
     finished, _ = run(request_node(url=site.url + "/down", method="POST"))
     assert finished["error"] == f"ask: {site.url}/down answered 503"
     assert len([one for one in site.seen if one[1] == "/down"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "waits"),
+    [({}, [0.5, 1.0]), ({"retries": 1}, [0.5]), ({"retries": 0}, []), ({"timeout": 0.2, "retries": 1}, [0.5])],
+    ids=["two by default", "one", "none", "each try has its time"],
+)
+def test_each_node_has_its_retries_and_waits_longer_each_time(run, metadata, waits):
+    busy = Scripted()
+    came = []
+
+    def answer(_):
+        came.append(time.monotonic())
+        if "timeout" in metadata:
+            busy._server.closing.wait(5)
+        return Reply(503)
+
+    busy.on("GET", "/busy", answer)
+    try:
+        finished, step = run(request_node(url=busy.base_url + "/busy", **metadata))
+    finally:
+        busy.close()
+    assert finished["error"].startswith("ask: ")
+    assert step["status"] == "failed"
+    assert len(came) == 1 + len(waits)
+    assert all(after - before >= wait for (before, after), wait in zip(pairwise(came), waits, strict=True))
 
 
 def test_secrets_go_by_name_and_stand_nowhere(run, site, server):

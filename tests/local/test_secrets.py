@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -203,11 +205,40 @@ def test_code_without_trust_is_given_no_secret(server, echo):
     assert "given no secrets" in run["error"]
 
 
-def test_the_server_says_at_its_start_what_code_can_see(server, monkeypatch):
-    said = access.limits_of_the_sandbox()
-    assert said in server.command("logs").stdout
-    monkeypatch.setattr(access.landlock, "version", lambda: 0)
-    assert "keys in the environment of this server" in access.limits_of_the_sandbox()
+WITHOUT_LANDLOCK = """
+import ctypes, os, runpy, struct, sys
+machine = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[os.uname().machine]
+rules = [(0x20, 0, 0, 4), (0x15, 1, 0, machine), (0x06, 0, 0, 0x7FFF0000), (0x20, 0, 0, 0)]
+rules += [(0x15, 0, 1, 444), (0x06, 0, 0, 0x00050026), (0x06, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *one) for one in rules))
+filled = struct.pack("<H6xQ", len(rules), ctypes.addressof(code))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.create_string_buffer(filled), 0, 0) == 0
+sys.argv = ["orchestra-local", "start", "--json"]
+runpy.run_module("orchestra_magic.local", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"), reason="the filter is for these two"
+)
+def test_a_server_without_landlock_says_what_code_can_read_and_it_is_so(make_server):
+    server = make_server(ORCHESTRA_SECRET_SITE=SITE_KEY)
+    command = [sys.executable, "-c", WITHOUT_LANDLOCK]
+    done = subprocess.run(command, env=server.environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    server.read()
+    [said] = done.stderr.splitlines()
+    assert "this system has no Landlock: code nodes can read what you can read, also keys" in said
+    assert "no Landlock" in server.command("logs").stdout
+    program = f"open('/proc/{server.pid}/environ').read().count({SITE_KEY[::-1]!r}[::-1])"
+    run = server.finish(server.upload(graph({"spy": code(program)}, "START spy", "spy END"), name="spy"))
+    assert run["all_outputs"]["spy"]["data"]["results"] == 1
+
+
+def test_the_server_says_at_its_start_what_code_can_see(server):
+    assert access.limits_of_the_sandbox() in server.command("logs").stdout
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,13 @@ def network_allowed() -> bool:
 
 def limits_of_the_sandbox() -> str:
     """Say in one line what a code node can see, for the log."""
-    version = landlock.version()
-    if version:
-        return f"code nodes see Python, its packages and a folder of their own (Landlock {version})"
+    return warning() or f"code nodes see Python, its packages and a folder of their own (Landlock {landlock.version()})"
+
+
+def warning() -> str | None:
+    """Return what whoever starts the server must know of code nodes here, None where Landlock holds them."""
+    if landlock.version():
+        return None
     return (
         "this system has no Landlock: code nodes can read what you can read, also keys in the environment of this "
         "server; run only workflows that you trust"
