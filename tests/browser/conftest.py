@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ class Gated:
         graph = {
             "input_data": {"gate": {"type": "string", "required": True}},
             "nodes": {name: {"type": "code", "metadata": {"code": each}} for name, each in code.items()},
-            "edges": [list(edge) for edge in zip(names, names[1:], strict=False)],
+            "edges": [list(edge) for edge in itertools.pairwise(names)],
             "selectedOutput": "say",
         }
         self.id = server.upload(graph, name="gated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from local.embedded import LocalServer
 from playwright.sync_api import Locator, expect
 
-from .conftest import OpenCells
+from .conftest import Gated, OpenCells
 from .jupyter_driver import OpenNotebook
 
 Pictures = Callable[[OpenNotebook, str], None]
@@ -34,12 +35,14 @@ def hostile(orchestra_server: LocalServer) -> str:
     return orchestra_server.upload(graph, name=f"hostile {ATTACK}")
 
 
-def test_a_cell_shows_its_run_and_keeps_it_current(open_cells: OpenCells, pictures: Pictures) -> None:
+@pytest.mark.parametrize("open_cells", ["lab", "notebook"], indirect=True)
+def test_a_cell_shows_its_run_and_keeps_it_current(open_cells: OpenCells, gated: Gated, pictures: Pictures) -> None:
+    gate = uuid.uuid4().hex
     notebook = open_cells(
         LOAD,
         "%%orchestra_execute hello --wait\nname: Ada <b>Lovelace</b>",
         "print(run_id, type(run_id).__name__)",
-        "%%orchestra_execute countdown -o run\nseconds: 3",
+        f"%%orchestra_execute gated -o run\ngate: {gate}",
         "print(run.wait().outputs)",
     )
     notebook.run(0)
@@ -53,6 +56,7 @@ def test_a_cell_shows_its_run_and_keeps_it_current(open_cells: OpenCells, pictur
     expect(card).to_contain_text(run_id)
     notebook.run(3)  # over at once, while the run goes on
     expect(notebook.output(3)).to_contain_text("running")
+    gated.open(gate)
     expect(notebook.output(3)).to_contain_text("completed")
     expect(notebook.output(3)).to_contain_text("Lift-off")
     expect(notebook.output(3).locator(".jp-OutputArea-child")).to_have_count(1)  # one card, redrawn in place
@@ -107,20 +111,22 @@ def test_the_form_by_keyboard(open_cells: OpenCells, pictures: Pictures) -> None
     notebook.theme("JupyterLab Light")
 
 
-def test_the_form_stays_alive_while_a_cell_runs(open_cells: OpenCells) -> None:
+def test_the_form_stays_alive_while_a_cell_runs(open_cells: OpenCells, gated: Gated) -> None:
+    gate = uuid.uuid4().hex
     notebook = open_cells(
         LOAD,
-        "form = %orchestra_form countdown\nform.set(seconds=3)",
-        "import time\nfor _ in range(80):\n    time.sleep(0.1)",
+        f"form = %orchestra_form gated\nform.set(gate={gate!r})",
+        "n = 0\nwhile True:\n    n += 1",
         "print(form.run.status)",
     )
     notebook.run(0)
     notebook.run(1)
     form = notebook.page.locator(".orchestra-form")
     form.locator(".orchestra-run").click()
-    notebook.run(2, wait=False)  # eight seconds
-    expect(notebook.output(1)).to_contain_text("running", timeout=5_000)
-    expect(notebook.output(1)).to_contain_text("Lift-off", timeout=7_000)
+    expect(notebook.output(1)).to_contain_text("hold")  # the second node has begun
+    notebook.run(2, wait=False)
+    gated.open(gate)
+    expect(notebook.output(1)).to_contain_text("Lift-off")
     assert notebook.state(2) == "running"
     notebook.command("kernelmenu:interrupt")
     expect(notebook.output(2)).to_contain_text("KeyboardInterrupt")
