@@ -96,9 +96,9 @@ def _named(entries: Iterable[Any], source: str) -> Iterator[Input]:
 def _one(name: str, said: Any, source: str) -> Input:
     """Read one input: a schema, a bare type name, or a bare default."""
     if isinstance(said, str) and said.lower() in TYPES:
-        return Input(name, TYPES[said.lower()], source=source)
+        return Input(name, TYPES[said.lower()], required=source == "declared", source=source)
     if isinstance(said, str) and said.lower() in FORMATS:
-        return Input(name, "string", format=FORMATS[said.lower()], source=source)
+        return Input(name, "string", format=FORMATS[said.lower()], required=source == "declared", source=source)
     if not isinstance(said, Mapping):
         return Input(name, json_type(said), default=said, has_default=said is not None, source=source)
     word = said.get("type")
@@ -111,12 +111,17 @@ def _one(name: str, said: Any, source: str) -> Input:
         description=str(said.get("description") or ""),
         default=said.get("default"),
         has_default="default" in said,
-        required=said.get("required") is True,
+        required=_required(said, source),
         enum=tuple(choices) if isinstance(choices, list) else (),
         source=source,
         format=form,
         item_enum=tuple(of_items) if isinstance(of_items, list) else (),
     )
+
+
+def _required(said: Mapping[str, Any], source: str) -> bool:
+    """Whether a run cannot start without it: a graph that declares an input without a default needs it."""
+    return "default" not in said and bool(said.get("required", source == "declared"))
 
 
 def _type(word: str, form: str) -> str | None:

@@ -50,7 +50,7 @@ class Form:
         different (``kind``, ``type``, ``format``, ``description`` or ``help``, ``default``, ``required``,
         ``enum`` or ``choices``, ``items``), or None to leave the field out. A new name adds a field.
     auto : bool
-        Submit at once, if every required input has a value.
+        Submit at once, if every required input has a value, and return when the server has answered.
     run_id, out, outputs : str
         Variables for the run's id, for the run, and for what it gave when it is over.
     strict : bool
@@ -132,6 +132,7 @@ class Form:
             self.parts.tell(" ".join(["Not started yet.", *self.missing(), "Press Run then."]))
         elif auto:
             self.submit()
+            self.submission.wait()  # the next line may use the names
 
     @property
     def values(self) -> Mapping[str, Any]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .form import Form
 
 
+LONGEST_CELL = 100_000
+"""Characters of a cell that are shown."""
+
+
 def connect(form: Form) -> None:
     """Give each button of a form what it does."""
     parts, last = form.parts, LastInputs(form)
@@ -67,7 +71,10 @@ def changed(form: Form, field: Field) -> None:
         else:
             form.parts.tell("Nothing is wrong any more: press Run.")
     if form.parts.shown(form.parts.text):
-        form.parts.text.value = form.as_cell()
+        try:
+            form.parts.text.value = cell_text(form)
+        except OrchestraError as error:  # no fault of what was just typed: it may not be whole yet
+            form.parts.text.value = f"# {error}"
     form.shown.soon()
 
 
@@ -113,10 +120,26 @@ def add(form: Form) -> None:
     parts.show(parts.new, shown=False)
 
 
+def cell_text(form: Form) -> str:
+    """Return the cell that sends the same, if a browser can well show it.
+
+    Raises
+    ------
+    OrchestraError
+        If there is none.
+    """
+    text = form.as_cell()
+    if len(text) > LONGEST_CELL:
+        raise OrchestraUsageError(
+            f"The cell has {len(text):,} characters: form.as_cell() returns it. A variable, $name, makes it short."
+        )
+    return text
+
+
 def show_cell(form: Form) -> None:
     """Show the cell that sends the same, or hide it again."""
     parts = form.parts
-    text = form.as_cell()
+    text = cell_text(form)
     hide = parts.shown(parts.text) and parts.text.value == text
     parts.text.value = text
     parts.text.rows = min(16, text.count("\n") + 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from ..views.form_card import hiding
 from ..views.words import escape
 from .fields import kinds
 from .fields.control import WIDE
@@ -65,7 +66,7 @@ class Parts:
         self.result = widgets.HTML()
         self.result.add_class("orchestra-result")
         head = widgets.HTML(
-            f'{_STYLE}<div style="line-height:1.5"><b>{escape(title)}</b>'
+            f'<style>{_STYLE}{hiding(mark)}</style><div style="line-height:1.5"><b>{escape(title)}</b>'
             f'<br><span style="{MUTED}" dir="auto">{escape(about[:2000])}</span></div>'
         )
         row = widgets.Layout(flex_flow="row wrap", margin=f"6px 0 4px calc({width} + 8px)")
@@ -120,10 +121,10 @@ class Parts:
 
 # ipywidgets 8 leaves its newest controls as the browser has them.
 _STYLE = (
-    "<style>.orchestra-form input[type=date]{font:inherit}"
+    ".orchestra-form input[type=date]{font:inherit}"
     ".orchestra-form input:is([type=datetime-local],[type=time]){flex:1 1 auto;box-sizing:border-box;"
     "height:var(--jp-widgets-inline-height,28px);font:inherit;padding:0 8px;color:inherit;background:transparent;"
-    "border:1px solid var(--jp-widgets-input-border-color,GrayText)}</style>"
+    "border:1px solid var(--jp-widgets-input-border-color,GrayText)}"
 )
 _TALK = "white-space:pre-wrap;line-height:1.4;overflow-wrap:anywhere"
 

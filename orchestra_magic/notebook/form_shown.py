@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..client.snapshot import snapshot
 from ..views import card, form_card
 from ..views.words import line
+from .form_actions import guarded
 
 if TYPE_CHECKING:
     from .form import Form
@@ -66,7 +67,7 @@ class Shown:
         if not self._handles or (self._timer is not None and self._timer.is_alive()):
             return
         context = contextvars.copy_context()  # ipykernel 7.0 kills a thread that displays without it
-        self._timer = threading.Timer(REST_SECONDS, context.run, args=(self.update,))
+        self._timer = threading.Timer(REST_SECONDS, context.run, args=(guarded(self._form, self.update),))
         self._timer.daemon = True
         self._timer.start()
 

@@ -6,7 +6,9 @@ It happens in a thread of its own, one at a time. Every error ends in the form.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import contextvars
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from ..client.substitution import substitute
 from ..errors import OrchestraError, OrchestraInputError, OrchestraUsageError
 from ..views import preview
 from . import namespace, start
+from .form_actions import guarded
 
 if TYPE_CHECKING:
     from ..client.run import Run
@@ -42,6 +45,7 @@ class Submission:
         self.hidden: frozenset[str] = frozenset()
         """The texts of secrets that were sent."""
         self.cannot_cancel = False
+        self._hold = self._held  # one object, so that it can be taken away again
 
     @property
     def under_way(self) -> bool:
@@ -59,6 +63,7 @@ class Submission:
         if not self._busy.acquire(blocking=False):
             return
         self.over.clear()
+        self._form.shell.events.register("pre_run_cell", self._hold)
         self._form.parts.run.description = "Sending …"
         context = contextvars.copy_context()  # ipykernel 7.0 kills a thread that displays without it
         threading.Thread(target=context.run, args=(self._start,), name="orchestra-form", daemon=True).start()
@@ -67,6 +72,13 @@ class Submission:
         """Wait for a start that is under way."""
         while self._busy.locked():
             self.over.wait(0.1)
+
+    def _held(self, cell: Any) -> None:
+        """Let a cell that names the run wait until the name is bound; any other cell runs at once."""
+        names = {self._form.names["run_id"], self._form.parts.out.value.strip()}
+        if names & set(re.findall(r"\w+", cell.raw_cell or "")):
+            with contextlib.suppress(KeyboardInterrupt):
+                self.wait()
 
     def _start(self) -> None:
         form, run = self._form, None
@@ -82,11 +94,13 @@ class Submission:
             form.fail(OrchestraError(f"The form failed: {type(error).__name__}: {error}"))
         finally:
             form.parts.run.description = "Run"
+            with contextlib.suppress(ValueError):  # a shell that was reset has no handlers any more
+                form.shell.events.unregister("pre_run_cell", self._hold)
             self._busy.release()
             self.over.set()
-        form.shown.update()  # what an earlier run left, too
+        guarded(form, form.shown.update)()  # what an earlier run left, too
         if run is not None:
-            self.follow()
+            guarded(form, self.follow)()
 
     def check(self) -> bool:
         """Show the fault of each field, go to the first, and return whether there is none."""

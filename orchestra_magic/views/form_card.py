@@ -1,16 +1,17 @@
 """A form as it stays in a saved notebook: its values and its run, without a widget.
 
-The widgets of a form live only as long as its kernel. Where they are, the values are not shown twice; where
-they are gone, the place that a front end would fill with an error message of its own is closed. A style sheet
-is the one way to say that without a script; where it is taken out, as in a notebook that is not trusted, the
-front end takes this text and not the widget.
+The widgets of a form live only as long as its kernel, and what a living form shows is not shown twice: the form
+itself hides these values. Where it is gone, JupyterLab says "model not found" in its place, in an output that
+nothing saved beside it can reach, cover or outrank: outputs clip what is in them, and a widget comes before HTML.
+One rule of style closes that place, and touches nothing else. Where it is taken out, as in a notebook that is not
+trusted, the front end takes this text and not the widget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .words import clean, escape
+from .words import NOT_TYPESET, clean, escape
 
 
 def text(name: str, rows: Iterable[tuple[str, str]], run: str = "") -> str:
@@ -39,8 +40,8 @@ def html(name: str, rows: Iterable[tuple[str, str]], run: str = "", *, mark: str
         for label, value in rows
     )
     table = f"<table><tbody>{body}</tbody></table>" if body else ""
-    values = f'<div class="orchestra-values-{mark}"><p><b>Form: {escape(name)}</b></p>{table}</div>'
-    return f"<div>{_style(mark)}{values}{run}</div>"
+    values = f"<div {NOT_TYPESET}><p><b>Form: {escape(name)}</b></p>{table}</div>"
+    return f'<div>{_closed(mark)}<div class="orchestra-values-{mark}">{values}</div>{run}</div>'
 
 
 def stand_in(name: str) -> str:
@@ -48,10 +49,16 @@ def stand_in(name: str) -> str:
     return f"<p>A form for <b>{escape(name)}</b>. It is alive in a running notebook alone.</p>"
 
 
-def _style(mark: str) -> str:
+def hiding(mark: str) -> str:
+    """Return the rule by which a living form hides the values that are kept for later."""
+    return f".orchestra-values-{mark}{{display:none}}"
+
+
+def _closed(mark: str) -> str:
     if not mark:
         return ""
-    alive = f"body:has(.orchestra-form-{mark}) .orchestra-values-{mark}"
     # JupyterLab marks the place of a widget that is gone by this class; that of a living one has it further in.
-    gone = f".jp-OutputArea:has(.orchestra-values-{mark}) .jp-OutputArea-output.jupyter-widgets"
-    return f"<style>{alive},{gone}{{display:none}}</style>"
+    return (
+        f"<style>.jp-OutputArea-child:has(+ .jp-OutputArea-child .orchestra-values-{mark})"
+        "> .jupyter-widgets{display:none}</style>"
+    )

@@ -15,6 +15,7 @@ import pytest
 
 from orchestra_magic.client import discovery, records
 from orchestra_magic.client.workflow import workflow
+from orchestra_magic.local.inputs import read_inputs
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -175,6 +176,18 @@ def test_inputs_declared_whole() -> None:
     mood, n = discovery.from_graph({"input_data": said})
     assert (mood.default, mood.has_default, mood.enum, mood.required) == ("calm", True, ("calm", "wild"), False)
     assert (n.required, n.has_default) == (True, False)
+
+
+DECLARED = ["string", "just a default", 3, None, {}, {"type": "string"}, {"default": None}, {"required": False},
+            {"required": True}, {"required": True, "default": 1}, {"type": "object", "required": ["a"]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", DECLARED)
+def test_what_is_required_is_what_the_embedded_server_requires(said: Any) -> None:
+    written = [{"wish": said}, *([[{"name": "wish", **said}]] if isinstance(said, dict) else [])]
+    for data in written:
+        (known,) = discovery.from_graph({"input_data": data})
+        assert known.required is read_inputs({"input_data": data})["wish"].required
 
 
 def test_inputs_of_earlier_runs() -> None:

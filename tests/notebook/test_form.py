@@ -24,10 +24,14 @@ MakeForm = Callable[..., Form]
 
 @pytest.fixture
 def make_form(cells: Cells, connected: Scripted) -> MakeForm:
-    """A form for a workflow that declares these inputs."""
+    """A form for a workflow that declares these inputs, which may be left out unless they say otherwise."""
 
     def make(options: dict[str, Any] | None = None, /, **inputs: Any) -> Form:
-        connected.on("GET", "/workflows", [workflow_json(inputs=inputs or {"prompt": {"type": "string"}})])
+        said = inputs or {"prompt": {"type": "string"}}
+        declared = {
+            name: {"required": False, **each} if isinstance(each, dict) else each for name, each in said.items()
+        }
+        connected.on("GET", "/workflows", [workflow_json(inputs=declared)])
         orchestra = Orchestra()
         return Form(orchestra, orchestra.workflow(WF), cells.shell, **(options or {}))
 
@@ -365,7 +369,10 @@ HOSTILE = '<img src=x onerror="alert(1)">&\'</script><style>*{display:none}</sty
 
 
 def test_whatever_the_server_says_is_text(cells: Cells, connected: Scripted) -> None:
-    inputs = {HOSTILE: {"type": "string", "description": HOSTILE, "default": HOSTILE}, "c": {"enum": [HOSTILE]}}
+    inputs = {
+        HOSTILE: {"type": "string", "description": HOSTILE, "default": HOSTILE},
+        "c": {"enum": [HOSTILE], "required": False},
+    }
     connected.on("GET", "/workflows", [workflow_json(name=HOSTILE, description=HOSTILE, inputs=inputs)])
     connected.on("GET", STATE, run_json(outputs={HOSTILE: [HOSTILE]}, error=HOSTILE))
     connected.on("GET", STEPS, [{"node_id": HOSTILE, "status": HOSTILE, "outputs": HOSTILE, "error": HOSTILE}])

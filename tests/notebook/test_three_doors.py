@@ -30,13 +30,12 @@ from orchestra_magic.notebook.form import Form
 from .cells import Cells
 from .workflows import EXECUTE, RUN, STATE, WF, run_json, workflow_json
 
-INPUTS = {
-    "prompt": {"type": "string", "required": True},
-    "n": {"type": "integer"},
-    "x": {"type": "number"},
-    "loud": {"type": "boolean"},
-    "rows": {"type": "array"},
-    "about": {"type": "object"},
+INPUTS: dict[str, dict[str, Any]] = {
+    "prompt": {"type": "string"},
+    **{
+        name: {"type": kind, "required": False}
+        for name, kind in {"n": "integer", "x": "number", "loud": "boolean", "rows": "array", "about": "object"}.items()
+    },
 }
 SAID: dict[str, Any] = {
     "prompt": "Grüß Gott \U0001f600, it costs 5 $\n\tand \"more\" <b> {{name}} 'yes'",

@@ -18,7 +18,7 @@ def run_json(status: str = "completed", **members: Any) -> list[dict[str, Any]]:
 
 def workflow_json(**members: Any) -> dict[str, Any]:
     """A workflow as it is listed; ``inputs`` are what its graph declares."""
-    inputs = members.pop("inputs", {"prompt": {"type": "string"}})
+    inputs = members.pop("inputs", {"prompt": {"type": "string", "required": False}})
     graph = {"nodes": {}, "edges": [], "input_data": inputs}
     return {
         "workflow_id": WF,

@@ -31,8 +31,14 @@ EMPTY = EmptyType()
 """Nothing is said of this input, and nothing is sent for it."""
 
 
+_NO_TEX = str.maketrans("$\\", "\uff04\uff3c")
+"""Wide forms of what begins a formula: front ends typeset a description, and let nobody say no."""
+
+
 def described(text: str) -> str:
-    """Return server text as a control's description: ipywidgets 7 takes that for HTML."""
+    """Return server text as a control's description: ipywidgets 7 takes that for HTML, and all take it for TeX."""
+    if "\\" in text or text.count("$") > 1:
+        text = text.translate(_NO_TEX)
     return escape(text) if OLD else clean(text)
 
 

@@ -15,7 +15,7 @@ from ...client.values import to_json
 from ...errors import OrchestraInputError, OrchestraUsageError
 from ...views.words import clean, dump, line
 from . import files, kinds, variables
-from .control import EMPTY, OLD, WIDE, Control
+from .control import EMPTY, OLD, WIDE, Control, described
 from .readers import read
 
 MOST = 20_000
@@ -107,8 +107,10 @@ class FileControl(TextControl):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.upload = widgets.FileUpload(description="Upload", tooltip="Send a small file through the browser")
-        self.upload.layout.width = "9em"
+        self.upload = widgets.FileUpload(
+            description="Upload", tooltip=f"Send a small file for {described(self.name)} through the browser"
+        )
+        self.upload.layout = widgets.Layout(width="auto", flex="0 0 auto")
         self.input.layout.flex = "1 1 auto"
         self.widget = widgets.HBox([self.input, self.upload], layout=widgets.Layout(width=WIDE))
         self._changed: list[Callable[[Any], None]] = []
@@ -123,18 +125,26 @@ class FileControl(TextControl):
         self.refusal = ""
 
     def _uploaded(self, _: Any) -> None:
-        for name, data in _uploads(self.upload):
-            if len(data) > files.MOST:
-                self.refusal = str(files.too_large(self.name, len(data)))
-            else:
-                self._keep(f"{clean(name)} (uploaded, {len(data):,} bytes)", self.literal(files.encoded(data, name)))
-            if OLD:
-                self.upload.value.clear()
-                self.upload._counter = 0  # noqa: SLF001  (ipywidgets 7 has no other way)
-            else:
-                self.upload.value = ()
-            for changed in self._changed:
-                changed(None)
+        if not self.upload.value:
+            return
+        try:
+            self._take(*_uploads(self.upload)[-1])
+        except Exception as error:  # noqa: BLE001  (a handler's exception would vanish)
+            self.refusal = f"The upload failed: {type(error).__name__}: {error}"
+        for changed in self._changed:
+            changed(None)
+
+    def _take(self, name: str, data: bytes) -> None:
+        if OLD:
+            self.upload.value.clear()
+            self.upload._counter = 0  # noqa: SLF001  (ipywidgets 7 has no other way)
+        else:
+            self.upload.value = ()
+        if len(data) > files.MOST:
+            self.refusal = str(files.too_large(self.name, len(data)))
+        else:
+            self.refusal = ""
+            self._keep(f"{clean(name)} (uploaded, {len(data):,} bytes)", self.literal(files.encoded(data, name)))
 
     def said(self) -> Any:
         if self.refusal:
