@@ -35,6 +35,8 @@ from .records import moment
 log = logging.getLogger("orchestra_magic")
 
 GATHER_SECONDS = 0.02
+SHORT = 8
+"""Characters of an id that are shown in lists."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,16 @@ def run_ids() -> set[str]:
     return {entry.run_id for entry in entries() if entry.run_id is not None}
 
 
-def workflow_of(run_id: str, base_url: str) -> str | None:
-    """Return the workflow of a run that was started here, None where the journal does not know it."""
-    fitting = (entry for entry in entries() if entry.run_id == run_id and entry.base_url == base_url)
-    return next((entry.workflow_id for entry in fitting), None)
+def find(run_id: str, base_url: str) -> tuple[str, str] | None:
+    """Return the id and the workflow of a run that was started here, None where the journal does not know it.
+
+    The first characters of an id, as lists show them, stand for the one run that has them.
+    """
+    known = {each.run_id: each.workflow_id for each in entries() if each.run_id and each.base_url == base_url}
+    if run_id in known:
+        return run_id, known[run_id]
+    fitting = [each for each in known if each.startswith(run_id)] if len(run_id) >= SHORT else []
+    return (fitting[0], known[fitting[0]]) if len(fitting) == 1 else None
 
 
 def digest(inputs: Mapping[str, Any]) -> str:

@@ -211,6 +211,7 @@ class Orchestra:
         Parameters
         ----------
         run_id : str
+            For a run that this computer started, its first 8 characters suffice.
         workflow : str or Workflow, optional
             The run's workflow. Without it the journal of this computer is asked, then each workflow once.
 
@@ -221,9 +222,9 @@ class Orchestra:
         """
         if workflow is not None:
             return Run(self, run_id, self.resolve(workflow))
-        journaled = journal.workflow_of(run_id, self.base_url)
+        journaled = journal.find(run_id, self.base_url)
         if journaled is not None:
-            return Run(self, run_id, journaled)
+            return Run(self, *journaled)
         for each in self._catalog.current(self.base_url):
             run = Run(self, run_id, each.id)
             try:

@@ -107,7 +107,16 @@ class Watcher:
                 alone = len(self._watches) == 1
             for group in groups:
                 if not self._stopped():
-                    self._look(group, alone=alone)
+                    self._look_safely(group, alone=alone)
+
+    def _look_safely(self, group: list[Watch], *, alone: bool) -> None:
+        """Look at runs of one workflow; an error that nobody foresaw ends their watch, and not that of all others."""
+        try:
+            self._look(group, alone=alone)
+        except Exception as error:
+            log.exception("runs of workflow %s are followed no longer", group[0].run.workflow_id)
+            for watch in group:
+                self._tell(watch, Look(OrchestraError(f"{type(error).__name__}: {error}")), steps=False)
 
     def _look(self, group: list[Watch], *, alone: bool) -> None:
         """Look at those of a workflow's runs that are due about now, and tell the onlookers of each."""

@@ -41,7 +41,7 @@ def seconds(word: str) -> float:
 
 WORKFLOW = option("workflow", help="Id of the workflow, or its name; $name takes it from a variable.")
 RUN = (
-    option("run", nargs="?", help="Id of the run, or $name for a variable (default: the last one)."),
+    option("run", nargs="?", help="Id of the run, or its start, or $name for a variable (default: the last one)."),
     option("--workflow", metavar="W", help="The run's workflow, where this computer does not know it."),
 )
 STARTING = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import diagram, value
 from .table import Table
-from .words import MARKS, NOT_TYPESET, clean, clock, escape, line, mark, results, seconds
+from .words import MARKS, NOT_TYPESET, clean, clock, escape, fault, line, mark, results, seconds
 
 if TYPE_CHECKING:
     from ..client.records import Step
@@ -73,7 +73,7 @@ def html(seen: Snapshot) -> str:
     if seen.steps:
         inner = "".join(_step(step) for step in seen.steps)
         total = "1 step" if len(seen.steps) == 1 else f"{len(seen.steps)} steps"
-        shown = " open" if any(step.error for step in seen.steps) else ""
+        shown = " open" if any(_fault(step) for step in seen.steps) else ""
         parts.append(f"<details{shown}><summary>{total}</summary>{inner}</details>")
     parts.append(
         f'<p style="margin:8px 0 0 0"><small>Come back to this run: <code>{escape(seen.reattach)}</code></small></p>'
@@ -102,7 +102,7 @@ def pill(status: str) -> str:
 
 def node_statuses(seen: Snapshot) -> dict[str, str]:
     """Return the status of each node that has one; the last pass of a loop speaks for its node."""
-    found = {step.node.split("#")[0]: step.status for step in seen.steps}
+    found = {step.node.split("#")[0]: _status(step) for step in seen.steps}
     if seen.state.finished:
         found |= {name: "skipped" for name in _names(seen) if seen.steps and name not in found}
         found["END"] = "completed" if seen.state.succeeded else seen.state.status
@@ -118,16 +118,32 @@ def _headline(seen: Snapshot) -> list[str]:
     duration = seen.state.duration if seen.state.finished else seen.age
     name = seen.workflow_name or seen.workflow_id
     old = "not current" if seen.trouble and not seen.state.finished else ""
-    return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration), old) if part]
+    return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration), _blemish(seen), old) if part]
+
+
+def _blemish(seen: Snapshot) -> str:
+    """Return what a run that is called completed has against it."""
+    faulty = sum(bool(_fault(step)) for step in seen.steps) if seen.state.succeeded else 0
+    return "" if not faulty else "1 step had an error" if faulty == 1 else f"{faulty} steps had errors"
+
+
+def _fault(step: Step) -> str:
+    return step.error or fault(step.outputs)
+
+
+def _status(step: Step) -> str:
+    """Return a step's status; a server may call one completed whose program failed."""
+    good = MARKS.get(step.status) == MARKS["completed"]
+    return "completed with an error" if good and _fault(step) else step.status
 
 
 def _steps_table(seen: Snapshot) -> Table:
-    rows = [[step.node, mark(step.status), seconds(step.duration), _last_word(step)] for step in seen.steps]
+    rows = [[step.node, mark(_status(step)), seconds(step.duration), _last_word(step)] for step in seen.steps]
     return Table(["node", "status", "time", "outputs"], rows)
 
 
 def _last_word(step: Step) -> str:
-    said = step.error or results(step.outputs)
+    said = _fault(step) or results(step.outputs)
     return "" if said is None else line(said, 60)
 
 
@@ -135,10 +151,10 @@ def _step(step: Step) -> str:
     facts = " · ".join(
         part for part in (seconds(step.duration), f"{step.tokens} tokens" if step.tokens else "") if part
     )
-    parts = [f"<summary><b>{escape(line(step.node))}</b> {pill(step.status)} {escape(facts)}</summary>"]
-    if step.error:
-        parts.append(_part("Error") + value.verbatim(step.error))
+    parts = [f"<summary><b>{escape(line(step.node))}</b> {pill(_status(step))} {escape(facts)}</summary>"]
+    if said := _fault(step):
+        parts.append(_part("Error") + value.verbatim(said))
     parts.append(_part("Inputs") + value.html(step.inputs) + _part("Outputs") + value.html(step.outputs))
-    shown = " open" if step.error else ""
+    shown = " open" if said else ""
     inner = f'<div style="margin:2px 0 8px 16px">{"".join(parts[1:])}</div>'
     return f'<details{shown} style="margin:4px 0 4px 12px">{parts[0]}{inner}</details>'

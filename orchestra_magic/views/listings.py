@@ -42,7 +42,7 @@ def started(found: Iterable[tuple[str, datetime, RunState | None]], notes: Itera
     """Return starts as text and HTML: each with its workflow, its time, and its run where there is one for certain."""
     rows = [
         [
-            "" if state is None else state.id,
+            "" if state is None else state.id[:8],
             line(workflow, 40),
             mark("unconfirmed" if state is None else state.status),
             clock(sent_at if state is None else state.started_at or sent_at),

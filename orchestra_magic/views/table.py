@@ -11,6 +11,9 @@ from .words import NOT_TYPESET, escape, line
 LONGEST = 300
 """Characters of a cell: all rows are padded to the longest one."""
 
+UNBROKEN = 20
+"""Characters of a cell that stays on one line: a status, a time."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -41,10 +44,14 @@ class Table:
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         head = "".join(f'<th scope="col" style="text-align:left">{_short(name)}</th>' for name in self.headers)
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{_short(cell)}</td>' for cell in row) + "</tr>"
+            "<tr>" + "".join(f'<td style="{_style(cell)}">{_short(cell)}</td>' for cell in row) + "</tr>"
             for row in self.rows
         )
         return f"<table {NOT_TYPESET}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _style(cell: str) -> str:
+    return "text-align:left;white-space:nowrap" if len(cell) <= UNBROKEN else "text-align:left"
 
 
 def _short(cell: str) -> str:

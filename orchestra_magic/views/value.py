@@ -72,7 +72,7 @@ def _tree(value: Mapping[str, Any], deep: int) -> str:
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
         shown = _folded(line(inner, 60), html(inner, deep)) if large else html(inner, deep)
         head = f'<th scope="row" style="text-align:left">{escape(line(name, 200))}</th>'
-        rows.append(f'<tr>{head}<td style="text-align:left">{shown}</td></tr>')
+        rows.append(f'<tr style="background:none">{head}<td style="text-align:left">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
 
 

@@ -14,6 +14,7 @@ MARKS = {
     "queued": "○",
     "running": "◐",
     "completed": "✔",
+    "completed with an error": "✘",
     "success": "✔",
     "succeeded": "✔",
     "failed": "✘",
@@ -135,6 +136,21 @@ def clock(moment: datetime | None) -> str:
 def mark(status: str) -> str:
     """Return a status with its mark: the word is always there, the colour never alone."""
     return f"{MARKS.get(status, UNKNOWN_MARK)} {line(status, 40)}"
+
+
+def fault(value: Any) -> str:
+    """Return what went wrong in a code node, by the envelope of its output: the step itself may be "completed".
+
+    Examples
+    --------
+    >>> fault({"data": {"results": None, "error": "ZeroDivisionError"}, "error": None, "successful": False})
+    'ZeroDivisionError'
+    """
+    if not isinstance(value, Mapping) or not {"successful", "successfull"} & value.keys():
+        return ""
+    data = value.get("data")
+    said = (isinstance(data, Mapping) and data.get("error")) or value.get("error")
+    return said if isinstance(said, str) else dump(said) if said else ""
 
 
 def results(value: Any) -> Any:

@@ -33,8 +33,8 @@ def test_a_start_is_there_before_its_answer_and_after() -> None:
     journal.started("k1", "r1")
     (entry,) = journal.entries()
     assert (entry.run_id, entry.unconfirmed) == ("r1", False)
-    assert journal.workflow_of("r1", "local") == "wf"
-    assert journal.workflow_of("r1", "https://elsewhere.example") is None
+    assert journal.find("r1", "local") == ("r1", "wf")
+    assert journal.find("r1", "https://elsewhere.example") is None
 
 
 def test_a_start_that_did_not_happen_leaves_nothing() -> None:

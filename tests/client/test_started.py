@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scripted import Reply, Scripted, reset
 
-from orchestra_magic import Orchestra, RunUnconfirmed
+from orchestra_magic import NotFound, Orchestra, RunUnconfirmed
 from orchestra_magic.client import journal, reconcile
 
 WORKFLOWS = [f"1234f567-bb12-1234-b7cd-{n:012x}" for n in range(3)]
@@ -76,6 +76,23 @@ def test_a_server_that_refuses_is_said(orchestra: Orchestra, far: Scripted) -> N
     shown = orchestra.runs()._repr_mimebundle_()
     assert "6 of unknown status." in shown["text/plain"]
     assert "expired" in shown["text/html"]
+
+
+def test_the_id_that_the_list_shows_is_enough_to_come_back(orchestra: Orchestra, far: Scripted) -> None:
+    ids = ["fda37c90-dd1c-4317-82d1", "0a37c90f-1111", "0a37c90f-2222"]
+    far.on("POST", f"/workflows/{WORKFLOWS[0]}/execute", *({"run_id": run_id} for run_id in ids))
+    for n in range(3):
+        orchestra.execute(WORKFLOWS[0], {"n": n})
+    shown = orchestra.runs()._repr_mimebundle_()
+    for text in shown.values():
+        assert "fda37c90" in text
+        assert ids[0] not in text
+        assert "Say hi" in text
+    assert orchestra.run("fda37c90").id == ids[0]
+    assert orchestra.run(ids[1]).id == ids[1]
+    for unclear in ("0a37c90f", "fda37c9"):  # of two runs, and too short
+        with pytest.raises(NotFound):
+            orchestra.run(unclear)
 
 
 def lose(orchestra: Orchestra, far: Scripted) -> RunUnconfirmed:

@@ -167,6 +167,27 @@ def test_an_onlooker_that_fails_harms_no_other(orchestra: Orchestra, server: Scr
     told.wait(lambda: "completed" in told.seen)
 
 
+def test_an_answer_that_nobody_foresaw_ends_one_watch_and_no_other(
+    orchestra: Orchestra, server: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(run: Run, *given: Any, **named: Any) -> bool:
+        if run.id == "odd":
+            raise ZeroDivisionError("odd")
+        return looked(run, *given, **named)
+
+    looked = Run.look
+    monkeypatch.setattr(Run, "look", look)
+    other = "1234f567-bb12-1234-b7cd-000000000000"
+    server.on("GET", f"/workflows/{other}/runs/r", one("r", "running"), one("r"))
+    odd, told = Onlooker(), Onlooker()
+    run = orchestra.run("odd", workflow=WF)
+    run.on_change(odd)
+    orchestra.run("r", workflow=other).on_change(told)
+    told.wait(lambda: "completed" in told.seen)
+    odd.wait(lambda: bool(odd.seen))
+    assert "Followed no longer. ZeroDivisionError: odd" in (run.trouble or "")
+
+
 def test_a_server_that_can_is_asked_to_hold_its_answer(orchestra: Orchestra, server: Scripted) -> None:
     def answer(said: Said) -> Reply:
         held = said.headers.get("If-None-Match") == '"1"'

@@ -160,6 +160,22 @@ def test_a_step_that_failed_stands_open() -> None:
     assert opened(seen(outputs="Hi")) == [False, False, False]
 
 
+@pytest.mark.parametrize("inner", ["ZeroDivisionError: division by zero", ""])
+@pytest.mark.parametrize("spelling", ["successful", "successfull"])
+def test_a_completed_step_whose_program_failed_does_not_look_fine(spelling: str, inner: str) -> None:
+    outputs = {"data": {"results": None, "error": inner}, "error": None, spelling: not inner}
+    shown = seen(steps=[Step("1", "load", "completed", {}, outputs)], outputs="Hi")
+    page, text = Page(card.html(shown)), card.text(shown)
+    faulty = bool(inner)
+    for said in (page.text, text):
+        assert ("✘ completed with an error" in said) is faulty
+        assert ("1 step had an error" in said) is faulty
+        assert (inner in said) is True
+    (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert ("load (code, completed with an error)" in (image["alt"] or "")) is faulty
+    assert any("open" in attributes for tag, attributes in page.tags if tag == "details") is faulty
+
+
 def test_without_steps_or_graph_there_is_still_a_card() -> None:
     shown = seen("unknown", steps=(), graph={}, workflow_name="")
     assert card.text(shown).split("\n") == ["· unknown · wf · run fda37c90 · 12 s", f"  {shown.reattach}"]
