@@ -134,7 +134,7 @@ def _fault(step: Step) -> str:
 def _status(step: Step) -> str:
     """Return a step's status; a server may call one completed whose program failed."""
     good = MARKS.get(step.status) == MARKS["completed"]
-    return "completed with an error" if good and _fault(step) else step.status
+    return "errored" if good and _fault(step) else step.status
 
 
 def _steps_table(seen: Snapshot) -> Table:

@@ -42,7 +42,6 @@ _SAME = {
     "success": "completed",
     "succeeded": "completed",
     "error": "failed",
-    "completed with an error": "failed",
     "errored": "failed",
     "timeout": "failed",
     "timed_out": "failed",

@@ -17,6 +17,7 @@ MOST = 5_000
 """Characters that a saved card holds of one value; the run itself has the rest."""
 DEEPEST = 6
 """Objects in objects that are unfolded; what is deeper is shown as JSON."""
+_TOP = "text-align:left;vertical-align:top"
 _COLUMNS = re.compile(
     r"(^```.*?(?:^```[^\n]*\n?|\Z)|(?:^(?: {4}|\t|[ \t]*\||[^\n]*\S {3,}\S)[^\n]*(?:\n|\Z))+)", re.MULTILINE | re.DOTALL
 )
@@ -56,7 +57,8 @@ def html(value: Any, deep: int = 0) -> str:
         return table.html() + _all(value, len(value) > ROWS)
     if isinstance(value, Mapping) and value and deep < DEEPEST:
         return _tree(value, deep + 1)
-    return verbatim(dump(value, indent=2 if isinstance(value, list) else None))
+    nested = isinstance(value, list) and any(isinstance(each, Mapping | list) for each in value)
+    return verbatim(dump(value, indent=2 if nested else None))
 
 
 def verbatim(value: str) -> str:
@@ -71,8 +73,8 @@ def _tree(value: Mapping[str, Any], deep: int) -> str:
         inner = results(member)
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
         shown = _folded(line(inner, 60), html(inner, deep)) if large else html(inner, deep)
-        head = f'<th scope="row" style="text-align:left">{escape(line(name, 200))}</th>'
-        rows.append(f'<tr style="background:none">{head}<td style="text-align:left">{shown}</td></tr>')
+        head = f'<th scope="row" style="{_TOP}">{escape(line(name, 200))}</th>'
+        rows.append(f'<tr style="background:none">{head}<td style="{_TOP}">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
 
 

@@ -14,7 +14,6 @@ MARKS = {
     "queued": "○",
     "running": "◐",
     "completed": "✔",
-    "completed with an error": "✘",
     "success": "✔",
     "succeeded": "✔",
     "failed": "✘",

@@ -168,11 +168,11 @@ def test_a_completed_step_whose_program_failed_does_not_look_fine(spelling: str,
     page, text = Page(card.html(shown)), card.text(shown)
     faulty = bool(inner)
     for said in (page.text, text):
-        assert ("✘ completed with an error" in said) is faulty
+        assert ("✘ errored" in said) is faulty
         assert ("1 step had an error" in said) is faulty
         assert (inner in said) is True
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert ("load (code, completed with an error)" in (image["alt"] or "")) is faulty
+    assert ("load (code, errored)" in (image["alt"] or "")) is faulty
     assert any("open" in attributes for tag, attributes in page.tags if tag == "details") is faulty
 
 
