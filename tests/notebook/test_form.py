@@ -52,7 +52,9 @@ def part(form: Form, name: str) -> Any:
 
 def control(form: Form, label: str) -> Any:
     """The control with this label."""
-    return next(each for each in parts(form.widget) if getattr(each, "description", "").split(" ")[0] == label)
+    box = form.fields[label].control
+    assert any(getattr(each, "description", "").startswith(label) for each in parts(box.widget))  # it can be seen
+    return box.input
 
 
 def html(form: Form) -> str:
@@ -87,7 +89,7 @@ CONTROLS = [
     ({"type": "string", "format": "multiline"}, widgets.Textarea, ""),
     ({"type": "string", "enum": ["red", "blue"]}, widgets.Dropdown, -1),  # nothing is chosen for anyone
     ({"type": "integer", "enum": [1, 2], "default": 2}, widgets.Dropdown, 1),
-    ({"type": "array", "items": {"enum": ["a", "b", "c"]}, "default": ["c", "a"]}, widgets.SelectMultiple, (0, 2)),
+    ({"type": "array", "items": {"enum": ["a", "b", "c"]}, "default": ["c", "a"]}, widgets.Checkbox, True),
     ({"type": "string", "format": "date", "default": "2026-01-31"}, widgets.DatePicker, date(2026, 1, 31)),
     ({"type": "string", "format": "date", "default": "soon"}, widgets.Text, "soon"),
     ({"type": "string", "format": "time"}, widgets.TimePicker, None),

@@ -15,7 +15,7 @@ from ...client.values import to_json
 from ...errors import OrchestraInputError
 from ...views.words import dump, line
 from . import kinds
-from .control import EMPTY, Control
+from .control import EMPTY, Control, described
 from .readers import read
 
 
@@ -59,23 +59,44 @@ class ChoiceControl(Control):
 
 
 class ChoicesControl(Control):
-    """Any of some values, in their order."""
+    """Any of some values, in their order: a box to tick for each.
+
+    In a list of several, front ends keep Shift with an arrow for themselves.
+    """
 
     def _made(self, known: Input, look: dict[str, Any]) -> Any:
         self.choices = known.item_enum
-        return widgets.SelectMultiple(options=_labels(self.choices), rows=min(6, max(2, len(self.choices))), **look)
+        width = widgets.Layout(width="auto", margin="0 14px 0 0")
+        self.boxes = [
+            widgets.Checkbox(**described(label), indent=False, layout=width) for label, _ in _labels(self.choices)
+        ]
+        name = widgets.HTML(**{**look, "layout": widgets.Layout(width="auto")})
+        ticks = widgets.HBox(self.boxes, layout=widgets.Layout(flex_flow="row wrap", max_height="9em", overflow="auto"))
+        self.group = widgets.HBox([name, ticks], layout=look["layout"])
+        return self.boxes[0]
+
+    def widgets(self) -> tuple[Any, list[Any]]:
+        return self.group, self.boxes
 
     def said(self) -> Any:
-        chosen = sorted(self.input.value)
-        return [self.literal(self.choices[place]) for place in chosen] if chosen else EMPTY
+        chosen = [choice for choice, box in zip(self.choices, self.boxes, strict=True) if box.value]
+        return [self.literal(choice) for choice in chosen] if chosen else EMPTY
 
     def put(self, value: Any, *, literal: bool = False) -> None:
         if value is not None and not isinstance(value, list | tuple | set | frozenset):
             raise self._refused("a list of choices", value)
-        self.input.value = tuple(sorted(_place(self.choices, each, self) for each in value or ()))
+        chosen = {_place(self.choices, each, self) for each in value or ()}
+        self.back([place in chosen for place in range(len(self.boxes))])
 
     def clear(self) -> None:
-        self.input.value = ()
+        self.back([False] * len(self.boxes))
+
+    def mark(self) -> Any:
+        return [box.value for box in self.boxes]
+
+    def back(self, mark: Any) -> None:
+        for box, ticked in zip(self.boxes, mark, strict=True):
+            box.value = ticked
 
 
 class PickerControl(Control):

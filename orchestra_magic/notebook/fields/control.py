@@ -13,7 +13,7 @@ import ipywidgets as widgets
 
 from ...client.records import Input
 from ...errors import OrchestraInputError, OrchestraUsageError
-from ...views.words import clean, escape, line
+from ...views.words import NOT_TYPESET, clean, escape, line
 from . import variables
 
 WIDE = "min(46em, 98%)"
@@ -31,15 +31,15 @@ EMPTY = EmptyType()
 """Nothing is said of this input, and nothing is sent for it."""
 
 
-_NO_TEX = str.maketrans("$\\", "\uff04\uff3c")
-"""Wide forms of what begins a formula: front ends typeset a description, and let nobody say no."""
+def described(text: str) -> dict[str, Any]:
+    """Return how a widget is given server text as its description.
 
-
-def described(text: str) -> str:
-    """Return server text as a control's description: ipywidgets 7 takes that for HTML, and all take it for TeX."""
+    ipywidgets 7 takes it for HTML; and front ends typeset formulas in it, unless HTML tells them not to.
+    """
     if "\\" in text or text.count("$") > 1:
-        text = text.translate(_NO_TEX)
-    return escape(text) if OLD else clean(text)
+        told = {"description": f"<span {NOT_TYPESET}>{escape(text)}</span>"}
+        return told if OLD else {**told, "description_allow_html": True}
+    return {"description": escape(text) if OLD else clean(text)}
 
 
 class Control:
@@ -66,12 +66,16 @@ class Control:
     ) -> None:
         self.name, self.kind, self.raw, self.namespace = known.name, kind, raw, namespace
         self.input = self._made(known, look)
-        self.widget = self.input
+        self.widget, self.inputs = self.widgets()
         self.clear()
 
     def _made(self, known: Input, look: dict[str, Any]) -> Any:
         """Return the widget that takes the focus."""
         raise NotImplementedError
+
+    def widgets(self) -> tuple[Any, list[Any]]:
+        """Return what is shown of the control, and the widgets whose changes count."""
+        return self.input, [self.input]
 
     def said(self) -> Any:
         """Return what the control holds, or :data:`EMPTY`.
@@ -115,7 +119,8 @@ class Control:
 
     def watch(self, changed: Callable[[Any], None]) -> None:
         """Call ``changed`` after each change."""
-        self.input.observe(changed, "value")
+        for each in self.inputs:
+            each.observe(changed, "value")
 
     def focus(self) -> None:
         """Put the cursor there, where ipywidgets can."""

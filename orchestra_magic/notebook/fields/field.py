@@ -46,12 +46,13 @@ class Field:
         self.note = ""
         """What is said below the control where there is nothing else to say."""
         look = {
-            "description": described(label_of(known)),
+            **described(label_of(known)),
             "layout": widgets.Layout(width=WIDE),
             "style": {"description_width": width},
         }
         self.control = control(known, self.kind, look, raw=raw, namespace=namespace)
-        self.control.input.add_class("orchestra-field")
+        for each in self.control.inputs:
+            each.add_class("orchestra-field")
         # Help and message stand under the control, not under its label.
         under = {"margin": f"-1px 0 5px calc({width} + 10px)", "width": f"calc({WIDE} - {width} - 10px)"}
         self.help = widgets.HTML(_help(known, self.kind), layout=widgets.Layout(**under))
@@ -178,7 +179,9 @@ def _help(known: Input, kind: str) -> str:
     if kind == kinds.SECRET:
         facts.append("stays out of the notebook; the server stores it with the run")
     if kind == kinds.CHOICES:
-        facts.append("Ctrl or Shift for several")
+        facts.append("as many as you like")
+    if kind == kinds.CHOICE:
+        facts.append("Space opens it")
     if kind == kinds.FILE:
         facts.append("text as it is, anything else as a data: address")
     about = f'<span dir="auto">{escape(_clipped(known.description))}</span> · ' if known.description else ""

@@ -15,7 +15,7 @@ from ...client.values import to_json
 from ...errors import OrchestraInputError, OrchestraUsageError
 from ...views.words import clean, dump, line
 from . import files, kinds, variables
-from .control import EMPTY, OLD, WIDE, Control, described
+from .control import EMPTY, OLD, WIDE, Control
 from .readers import read
 
 MOST = 20_000
@@ -108,7 +108,7 @@ class FileControl(TextControl):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.upload = widgets.FileUpload(
-            description="Upload", tooltip=f"Send a small file for {described(self.name)} through the browser"
+            description="Upload", tooltip=f"Send a small file for {clean(self.name)} through the browser"
         )
         self.upload.layout = widgets.Layout(width="auto", flex="0 0 auto")
         self.input.layout.flex = "1 1 auto"
