@@ -14,7 +14,7 @@ _TITLE = "Not sent (dry run):"
 
 def text(shown: Preview) -> str:
     """Return the request as it would go over the wire, and as a line for a shell."""
-    return "\n".join([_TITLE, *shown.notes, "", clean(_wire(shown)), "", clean(shown.curl)])
+    return "\n".join([_TITLE, *map(clean, shown.notes), "", clean(_wire(shown)), "", clean(shown.curl)])
 
 
 def html(shown: Preview) -> str:
