@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import json
+import random
 import re
 import stat
 import subprocess
@@ -142,6 +143,37 @@ def test_pdf():
     assert read("pdf", pdf()) == "Owls are birds"
     with pytest.raises(UnreadableError, match="no text in it; if its pages are pictures"):
         read("pdf", pdf(b""))
+
+
+@pytest.mark.parametrize(("password", "text"), [("", "Owls are birds"), ("secret", None)])
+def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(password, text):
+    pypdf = pytest.importorskip("pypdf")
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf()))
+    writer.encrypt(password, "the owner's", algorithm="RC4-128")
+    file = io.BytesIO()
+    writer.write(file)
+    if text:
+        assert read("pdf", file.getvalue()) == text
+    else:
+        with pytest.raises(UnreadableError, match="it is locked by a password"):
+            read("pdf", file.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["pdf", "docx", "pptx", "xlsx"])
+def test_a_document_that_was_damaged_is_read_or_refused(kind):
+    whole = pdf() if kind == "pdf" else saved({"docx": docx, "pptx": pptx, "xlsx": xlsx}[kind]()[0])
+    choose = random.Random(7)
+    refused = 0
+    for _ in range(25):
+        damaged = bytearray(whole)
+        for _ in range(10):
+            damaged[choose.randrange(len(damaged))] = choose.randrange(256)
+        for content in (bytes(damaged), whole[: choose.randrange(len(whole))]):
+            try:
+                assert read(kind, content)
+            except UnreadableError:
+                refused += 1
+    assert refused > 10
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from orchestra_magic.local import endpoints
 from orchestra_magic.local.endpoints import NoEndpointError
+from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError, Services
 from orchestra_magic.local.nodes.base import wait_asked
 from orchestra_magic.local.web import Answer
 
@@ -206,6 +207,53 @@ def test_what_may_pass_is_tried_again(endpoint, server):
     assert run["status"] == "completed"
     assert len(endpoint.calls) == 3
     assert time.monotonic() - began >= 2.4
+
+
+def test_a_stream_is_not_asked_for_and_one_that_comes_is_no_completion(endpoint, server):
+    run, step = ask(server, "streamed", stream=True)
+    assert endpoint.calls[-1]["stream"] is step["inputs"]["stream"] is False
+    endpoint.answers = [(200, b'data: {"choices": []}\n\ndata: [DONE]\n\n')]
+    run, step = ask(server, "streamed", retries=0)
+    assert "answered with something that is no chat completion: data:" in run["error"]
+
+
+def test_every_parameter_goes_out_as_it_stands(endpoint, server):
+    given = {
+        "max_tokens": 64,
+        "temperature": 0,
+        "top_p": 0.5,
+        "top_k": 5,
+        "repetition_penalty": 1.1,
+        "stop": ["."],
+        "seed": 7,
+        "response_format": {"type": "json_object"},
+        "presence_penalty": None,
+    }
+    ask(server, "whole", **given)
+    [call] = endpoint.calls
+    del given["presence_penalty"]
+    assert {name: call[name] for name in call.keys() - {"model", "messages", "stream"}} == given
+
+
+def test_a_message_without_content_is_null_and_no_failure(endpoint, server):
+    endpoint.answers = [(200, {"choices": [{"message": {"content": None, "tool_calls": [{"id": "1"}]}}]})]
+    run, step = ask(server, "tools")
+    assert (run["status"], run["all_outputs"]["ask"]) == ("completed", None)
+    assert step["outputs"]["choices"][0]["message"]["tool_calls"] == [{"id": "1"}]
+    assert step["tokens"] == 0
+
+
+@pytest.mark.parametrize("key", ["sk-planted-0123\n456789", "sk-planted-0123知456789"])
+def test_a_key_that_no_header_can_hold_stands_in_no_error(endpoint, monkeypatch, key):
+    monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", endpoint.url)
+    monkeypatch.setenv("ORCHESTRA_MODEL_API_KEY", key)
+    node = Node("ask", "model", {"model": "m", "messages": [{"role": "user", "content": "hi"}]})
+    call = Call(node, "run", {}, services=Services(sandbox=None, knowledge=None))
+    kind = TYPES["model"]
+    with pytest.raises(NodeError, match="a header holds what none can") as caught:
+        asyncio.run(kind.run(kind.inputs(call), call))
+    assert "0123" not in str(caught.value)
+    assert not caught.value.transient
 
 
 def test_both_forms_of_the_wait_that_is_asked_for():
