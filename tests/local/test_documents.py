@@ -1,0 +1,240 @@
+"""How documents are read: every format, damaged and hostile ones, and what ends a reading."""
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import io
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from orchestra_magic.local.knowledge import readers
+from orchestra_magic.local.knowledge.readers import UnreadableError, format_of, read
+from orchestra_magic.local.knowledge.reading import Reader
+from orchestra_magic.local.sandbox import landlock
+
+from .documents import bomb, docx, pdf, pptx, saved, slow_pdf, xlsx
+
+
+@pytest.mark.parametrize("make", [docx, pptx, xlsx])
+def test_documents_of_offices(make):
+    document, text = make()
+    assert read(make.__name__, saved(document)) == text
+
+
+def test_pdf():
+    assert read("pdf", pdf()) == "Owls are birds"
+    with pytest.raises(UnreadableError, match="no text in it; if its pages are pictures"):
+        read("pdf", pdf(b""))
+
+
+@pytest.mark.parametrize(("password", "text"), [("", "Owls are birds"), ("secret", None)])
+def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(password, text):
+    pypdf = pytest.importorskip("pypdf")
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf()))
+    writer.encrypt(password, "the owner's", algorithm="RC4-128")
+    file = io.BytesIO()
+    writer.write(file)
+    if text:
+        assert read("pdf", file.getvalue()) == text
+    else:
+        with pytest.raises(UnreadableError, match="it is locked by a password"):
+            read("pdf", file.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["pdf", "docx", "pptx", "xlsx"])
+def test_a_document_that_was_damaged_is_read_or_refused(kind):
+    whole = pdf() if kind == "pdf" else saved({"docx": docx, "pptx": pptx, "xlsx": xlsx}[kind]()[0])
+    choose = random.Random(7)
+    refused = 0
+    for _ in range(25):
+        damaged = bytearray(whole)
+        for _ in range(10):
+            damaged[choose.randrange(len(damaged))] = choose.randrange(256)
+        for content in (bytes(damaged), whole[: choose.randrange(len(whole))]):
+            try:
+                assert read(kind, content)
+            except UnreadableError:
+                refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("txt", b"\xef\xbb\xbfa\r\nb", "a\nb"),
+        ("txt", "für".encode("utf-16"), "für"),
+        ("md", "für".encode("cp1252"), "für"),
+        ("json", b'[{"a": {"b": ["x", 1.5]}, "n": null}, "y"]', "a.b: x\na.b: 1.5\n\ny"),
+        ("json", b'{"a": true}', "a: true"),
+    ],
+)
+def test_texts(kind, content, text):
+    assert read(kind, content) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("txt", b"\x00\x01", "it is no text"),
+        ("txt", b" \n", "there is no text in it"),
+        ("json", b"{", "it cannot be read as JSON \\(JSONDecodeError"),
+        ("json", b"[" * 100_000, "nested too deeply"),
+        ("docx", b"no zip", "it cannot be read as DOCX"),
+    ],
+)
+def test_what_cannot_be_read_says_why(kind, content, message):
+    if kind == "docx":
+        pytest.importorskip("docx")
+    with pytest.raises(UnreadableError, match=message):
+        read(kind, content)
+
+
+def test_formats(monkeypatch):
+    assert [format_of(name) for name in ("a.TXT", "b.c.markdown", "d.json")] == ["txt", "md", "json"]
+    with pytest.raises(UnreadableError, match=r"no reader for \.doc; there are: txt, md, json, pdf, docx, pptx, xlsx"):
+        format_of("a.doc")
+    with pytest.raises(UnreadableError, match="a name without an ending"):
+        format_of("a")
+    monkeypatch.setattr(readers, "find_spec", lambda name: None)
+    with pytest.raises(UnreadableError, match=r"install pypdf: pip install 'orchestra-magic\[documents\]'"):
+        format_of("a.pdf")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docx", "pptx", "xlsx"])
+def test_a_document_that_unpacks_to_gigabytes_harms_nobody(local_server, kind):
+    content = bomb(kind)
+    assert len(content) < 15 << 20
+    local_server.request("POST", "/knowledge_bases", json={"name": "bombs"})
+    body = {"filename": f"x.{kind}", "content": base64.b64encode(content).decode()}
+    response = local_server.request("POST", "/knowledge_bases/bombs/documents", json=body)
+    assert response.status_code == 400, response.text
+    assert response.json()["detail"] == f"x.{kind}: it unpacks to more than 500 MB"
+    assert local_server.finish("hello")["status"] == "completed"
+    memory = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{local_server.pid}/status").read_text())
+    assert int(memory.group(1)) < 1 << 20
+
+
+def test_a_document_that_takes_for_ever_is_given_up(monkeypatch):
+    monkeypatch.setattr(readers, "SECONDS", 1)
+    content = slow_pdf()
+
+    async def both():
+        reader = Reader()
+        with pytest.raises(UnreadableError, match="reading it took longer than 1 s"):
+            await reader.chunks("pdf", content)
+        return await reader.chunks("json", json.dumps({"a": "x" * 100_000}).encode())
+
+    assert len(asyncio.run(both())) > 1
+
+
+READER = "orchestra_magic.local.knowledge.readers"
+
+
+def reading(server):
+    """Return the processes that read documents for a server."""
+    found = []
+    for one in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [one] if READER.encode() in Path(f"/proc/{one}/cmdline").read_bytes() else []
+    return found
+
+
+def until(done):
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def asked(make_server):
+    """Send a document that takes a minute to read: return the server and the connection that waits for the answer."""
+    server = make_server().start()
+    server.request("POST", "/knowledge_bases", json={"name": "slow"})
+    body = json.dumps({"filename": "slow.pdf", "content": base64.b64encode(slow_pdf()).decode()})
+    url = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    connection.request("POST", f"{url.path}/knowledge_bases/slow/documents", body, headers)
+    until(lambda: reading(server))
+    yield server, connection
+    connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
+def test_a_reading_that_nobody_waits_for_ends(asked):
+    server, connection = asked
+    connection.close()
+    until(lambda: not reading(server))
+    assert server.get("/knowledge_bases/slow")["document_count"] == 0
+    # the log is looked at when the server is closed
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
+def test_a_server_that_stops_lets_a_reading_go(asked):
+    server, connection = asked
+    server.stop()
+    response = connection.getresponse()
+    assert response.status == 503
+    assert json.loads(response.read())["detail"] == "slow.pdf was not read: the server stops; add it again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["docx", "pptx"])
+def test_memory_is_limited_whatever_a_document_says_of_its_size(monkeypatch, kind):
+    content = bomb(kind)
+    program = (
+        "import sys; from orchestra_magic.local.knowledge import readers; "
+        "readers.UNPACKED = 1 << 60; sys.argv = ['readers', sys.argv[1]]; readers.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, kind], input=content, capture_output=True, timeout=120, check=False
+    )
+    assert json.loads(done.stdout)["error"] if done.returncode == 0 else not done.stdout
+
+
+def test_a_document_that_kills_its_reader_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(UnreadableError, match=r"the process that read it died \(exit status 1\)"):
+        asyncio.run(Reader().chunks("pdf", b"x"))
+
+
+def test_a_small_document_does_not_become_a_large_text():
+    document = json.dumps({"k" * 100_000: [1] * 1000})
+    assert len(read("json", document.encode())) < 300_000
+
+
+def test_a_text_that_is_too_long(monkeypatch):
+    monkeypatch.setattr(readers, "LONGEST", 10)
+    with pytest.raises(UnreadableError, match="its text is longer than 10 characters"):
+        read("txt", b"x" * 11)
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_a_reader_sees_no_files(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    program = f"""
+import sys, types
+from orchestra_magic.local.knowledge import readers
+def read(kind, content):
+    try:
+        return open({str(secret)!r}).read()
+    except OSError as error:
+        return type(error).__name__
+readers.read = read
+sys.argv = ["readers", "pdf"]
+readers.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], input=b"", capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"chunks": ["PermissionError"]}
