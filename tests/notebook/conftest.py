@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from scripted import Scripted
 from traitlets.config import Config
 
+from orchestra_magic import Orchestra
+from orchestra_magic.notebook.form import Form
+
 from .cells import Cells
-from .workflows import EXECUTE, STARTED, STATE, STEPS, run_json, workflow_json
+from .forms import MakeForm
+from .workflows import EXECUTE, STARTED, STATE, STEPS, WF, run_json, workflow_json
 
 
 @pytest.fixture
@@ -50,3 +55,19 @@ def cells(shell: InteractiveShell, connected: Scripted, capsys: pytest.CaptureFi
     made = Cells(shell, capsys)
     made.run("%load_ext orchestra_magic")
     return made
+
+
+@pytest.fixture
+def make_form(cells: Cells, connected: Scripted) -> MakeForm:
+    """A form for a workflow that declares these inputs, which may be left out unless they say otherwise."""
+
+    def make(options: dict[str, Any] | None = None, /, **inputs: Any) -> Form:
+        said = inputs or {"prompt": {"type": "string"}}
+        declared = {
+            name: {"required": False, **each} if isinstance(each, dict) else each for name, each in said.items()
+        }
+        connected.on("GET", "/workflows", [workflow_json(inputs=declared)])
+        orchestra = Orchestra()
+        return Form(orchestra, orchestra.workflow(WF), cells.shell, **(options or {}))
+
+    return make

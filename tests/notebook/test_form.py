@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -17,64 +16,8 @@ from orchestra_magic import Orchestra, OrchestraAuthError, OrchestraError, Orche
 from orchestra_magic.notebook.form import Form
 
 from .cells import Cells
+from .forms import MakeForm, control, eventually, html, part, parts, press
 from .workflows import EXECUTE, RUN, STARTED, STATE, STEPS, WF, run_json, workflow_json
-
-MakeForm = Callable[..., Form]
-
-
-@pytest.fixture
-def make_form(cells: Cells, connected: Scripted) -> MakeForm:
-    """A form for a workflow that declares these inputs, which may be left out unless they say otherwise."""
-
-    def make(options: dict[str, Any] | None = None, /, **inputs: Any) -> Form:
-        said = inputs or {"prompt": {"type": "string"}}
-        declared = {
-            name: {"required": False, **each} if isinstance(each, dict) else each for name, each in said.items()
-        }
-        connected.on("GET", "/workflows", [workflow_json(inputs=declared)])
-        orchestra = Orchestra()
-        return Form(orchestra, orchestra.workflow(WF), cells.shell, **(options or {}))
-
-    return make
-
-
-def parts(widget: Any) -> Iterator[Any]:
-    """A widget and everything in it, from the top down."""
-    yield widget
-    for child in getattr(widget, "children", ()):
-        yield from parts(child)
-
-
-def part(form: Form, name: str) -> Any:
-    """The first widget that has this class."""
-    return next(each for each in parts(form.widget) if name in each._dom_classes)
-
-
-def control(form: Form, label: str) -> Any:
-    """The control with this label."""
-    box = form.fields[label].control
-    assert any(getattr(each, "description", "").startswith(label) for each in parts(box.widget))  # it can be seen
-    return box.input
-
-
-def html(form: Form) -> str:
-    """All HTML that the form shows."""
-    return "\n".join(each.value for each in parts(form.widget) if isinstance(each, widgets.HTML))
-
-
-def press(form: Form) -> None:
-    """Press Run, and wait until the start is made or refused."""
-    part(form, "orchestra-run").click()
-    assert form.settled(timeout=20)
-
-
-def eventually(what: Callable[[], bool]) -> None:
-    """Wait until something that another thread does has come true."""
-    end = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
 
 CONTROLS = [
     ({"type": "string"}, widgets.Text, ""),

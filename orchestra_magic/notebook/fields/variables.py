@@ -73,7 +73,8 @@ def _described(found: Any, value: bool) -> str:
     if isinstance(shape, tuple) and columns is not None:
         named = [str(column) for column in list(columns)[:_NAMED]]
         rest = ", …" if len(columns) > len(named) else ""
-        return f"a {kind}: {_many(shape[0], 'row')}, {_many(shape[1], 'column')} ({line(', '.join(named), 70)}{rest})"
+        whole = f"{_many(shape[0], 'row')}, {_many(shape[1], 'column')} ({line(', '.join(named), 70)}{rest})"
+        return f"a {kind}: {whole}{_first_row(found) if value else ''}"
     if isinstance(shape, tuple) and shape:
         return f"a {kind}: {' x '.join(f'{size:,}' for size in shape)} of {getattr(found, 'dtype', 'values')}"
     if isinstance(found, str):
@@ -87,6 +88,15 @@ def _described(found: Any, value: bool) -> str:
         return f"a {kind} of {_many(len(found), 'item')}{first if value else ''}"
     size = f" of {_many(len(found), 'item')}" if isinstance(found, Sized) else ""
     return f"a {kind}{size}"
+
+
+def _first_row(table: Any) -> str:
+    """Return how a table begins, where that can be asked in the way of pandas or polars."""
+    try:
+        row = table.row(0) if hasattr(table, "row") else table.iloc[0].tolist()
+    except Exception:  # noqa: BLE001  (of tables there are many kinds)
+        return ""
+    return f"; first row: {line(', '.join(str(cell)[:40] for cell in row[:_NAMED]), 70)}"
 
 
 def _many(count: int, word: str) -> str:
