@@ -139,7 +139,11 @@ class Routes:
         name, graph, trusted = _read_upload(await read_body(request), row["name"])
         return await self._save(row["workflow_id"], name, graph, trusted=trusted)
 
-    async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool) -> Response:
+    async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool | None) -> Response:
+        if trusted is None:
+            # Who does not say it changes nothing: code that was not trusted does not become so by the way.
+            before = await self._store.workflow(workflow_id)
+            trusted = before is None or bool(before["trusted"])
         return JSON(workflow_answer(await self._store.save(workflow_id, name, graph, trusted=trusted)))
 
     async def delete(self, request: Request) -> Response:
@@ -289,8 +293,8 @@ def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool]:
-    """Return name, graph and trust of an upload.
+def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool | None]:
+    """Return name, graph and trust of an upload; the last is None where it says nothing of it.
 
     Raises
     ------
@@ -305,10 +309,10 @@ def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool]:
     except GraphError as error:
         faults += error.faults
     name = body.get("name") if isinstance(body, dict) else None
-    trusted = body.get("trusted", True) if wrapped else True
+    trusted = body.get("trusted") if wrapped else None
     if name is not None and not (isinstance(name, str) and name.strip()):
         faults.append(Fault(None, "name", "the name of a workflow is text"))
-    if not isinstance(trusted, bool):
+    if not isinstance(trusted, bool | None):
         faults.append(Fault(None, "trusted", "trusted is true or false"))
     if faults:
         raise GraphError(faults)

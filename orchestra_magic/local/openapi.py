@@ -93,7 +93,7 @@ _SCHEMAS: dict[str, Any] = {
                 "properties": {
                     "name": _TEXT,
                     "graph": {"$ref": "#/components/schemas/Graph"},
-                    "trusted": {"type": "boolean", "default": True},
+                    "trusted": {"type": ["boolean", "null"], "description": "as it was; of a new workflow, true"},
                 },
                 "required": ["graph"],
             },

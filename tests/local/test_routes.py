@@ -315,6 +315,26 @@ def test_upload_update_delete(local_server):
     assert len(local_server.get(f"{path}/runs")) == 2
 
 
+def test_trust_stays_as_it_was_where_nothing_is_said_of_it(local_server):
+    document = graph({"a": code("1", sandbox="local")}, "START a", "a END")
+    workflow = local_server.upload(document, name="distrusted", trusted=False)
+
+    def sandbox(again):
+        run = local_server.finish(again)
+        return local_server.steps(again, run["id"])[0]["step_metadata"], run["error"]
+
+    held = sandbox(workflow)
+    assert held != (None, None)
+    path = f"/workflows/{workflow}"
+    changed = graph({"a": code("2", sandbox="local")}, "START a", "a END")
+    assert local_server.request("PUT", path, json=changed).json()["version"] == 2
+    assert sandbox(workflow) == held
+    assert local_server.upload(document, name="distrusted") == workflow
+    assert sandbox(workflow) == held
+    local_server.request("PUT", path, json={"graph": changed, "trusted": True})
+    assert sandbox(workflow) == (None, None)
+
+
 def test_an_upload_without_a_name_is_the_same_each_time(local_server):
     bare = graph({"only": code("1")}, "START only", "only END")
     assert local_server.upload(bare) == local_server.upload(bare)
