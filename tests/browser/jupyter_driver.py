@@ -48,10 +48,10 @@ _ARGUMENTS = [
 _OF_THE_FRONT_END = re.compile(r"reading 'schema'|filebrowser:open-path")
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Start the browser that the system has."""
+def launch(playwright: Playwright, *more: str) -> Browser:
+    """Start the browser that the system has, with ``more`` arguments, of which the last of a name counts."""
     return playwright.chromium.launch(
-        executable_path=CHROMIUM, args=_ARGUMENTS, headless=True, chromium_sandbox=os.geteuid() != 0
+        executable_path=CHROMIUM, args=[*_ARGUMENTS, *more], headless=True, chromium_sandbox=os.geteuid() != 0
     )
 
 
