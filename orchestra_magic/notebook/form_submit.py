@@ -36,7 +36,7 @@ class Submission:
 
     def __init__(self, form: Form) -> None:
         self._form = form
-        self._busy = threading.Lock()
+        self._busy, self._seeing = threading.Lock(), threading.Lock()
         self._pressed = float("-inf")
         self._unwatch: Callable[[], None] | None = None
         self.over = threading.Event()
@@ -169,9 +169,9 @@ class Submission:
         run = form.started
         if run is None:
             return
-        self._saw(run)
         if (form.watched or form.names["outputs"]) and not run.latest.finished:
             self._unwatch = run.on_change(self._saw)
+        self._saw(run)
 
     def stop(self) -> bool:
         """Watch no longer; return whether anything was watched."""
@@ -188,15 +188,19 @@ class Submission:
         if run is not form.started:
             return
         try:
-            over = run.latest.finished
-            form.parts.under_way(going=not (over or run.refusal), cancel=not self.cannot_cancel)
-            form.shown.update()
-            if over:
-                if form.names["outputs"]:
-                    namespace.bind(form.shell, {form.names["outputs"]: run.outputs}, tell=form.parts.tell)
-                form.parts.tell(f"Run {run.short_id} is over: {run.latest.status}.")
+            with self._seeing:  # the watcher and the start may look at once
+                self._tell(run)
         except Exception as error:  # noqa: BLE001  (the watcher would log it, and nobody would see it)
             form.fail(OrchestraError(f"The form cannot show the run: {type(error).__name__}: {error}"))
+
+    def _tell(self, run: Run) -> None:
+        form, over = self._form, run.latest.finished
+        form.parts.under_way(going=not (over or run.refusal), cancel=not self.cannot_cancel)
+        form.shown.update()
+        if over:
+            if form.names["outputs"]:
+                namespace.bind(form.shell, {form.names["outputs"]: run.outputs}, tell=form.parts.tell)
+            form.parts.tell(f"Run {run.short_id} is over: {run.latest.status}.")
 
 
 def masked(error: OrchestraError, hidden: frozenset[str]) -> OrchestraError:
