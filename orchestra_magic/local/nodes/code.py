@@ -14,6 +14,8 @@ from ..sandbox.runner import LOCAL, SANDBOXES, choose
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 DEFAULT_TIMEOUT = 60.0
+LONGEST = 200_000
+"""Characters of a program: parsed it takes a thousand times the memory, and that is the server's."""
 
 
 @lru_cache(maxsize=256)
@@ -38,6 +40,11 @@ class CodeNode(NodeType):
         code = node.metadata.get("code")
         if not isinstance(code, str) or not code.strip():
             yield "code", "a code node needs its program here, as text"
+        elif len(code) > LONGEST:
+            yield (
+                "code",
+                f"the program is longer than {LONGEST} characters: give it data as an input, or install a package",
+            )
         elif fault := _parse(code)[0]:
             yield "code", f"this is not Python: {fault}"
         asked = node.metadata.get("sandbox")
@@ -47,7 +54,7 @@ class CodeNode(NodeType):
     def references(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield the references in the program."""
         code = node.metadata.get("code")
-        if isinstance(code, str):
+        if isinstance(code, str) and len(code) <= LONGEST:
             yield from (("code", path) for path in _parse(code)[1])
 
     def inputs(self, call: Call) -> dict[str, Any]:
