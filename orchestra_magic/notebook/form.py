@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..client import checks, discovery, secrecy
 from ..client.records import Input
+from ..client.secrecy import Secret
 from ..errors import OrchestraError, OrchestraUsageError
 from ..views.words import line
 from . import as_cell, form_actions, form_submit, start
-from .fields import EMPTY, Field, label_of, label_width
+from .fields import EMPTY, Field, label_of, label_width, variables
 from .fields.kinds import by_hand, overridden
 from .form_parts import Parts
 from .form_shown import Shown
@@ -111,7 +112,8 @@ class Form:
         self.strict, self.raw, self.reuse, self.dry_run = strict, raw, reuse, dry_run
         start.names_checked(argparse.Namespace(**self.names, out=out))
         self.submission = Submission(self)
-        known = overridden(workflow.inputs, fields or {})
+        inputs_known, trouble = _inputs(workflow)
+        known = overridden(inputs_known, fields or {})
         self._width = label_width([*map(label_of, known), "Save run as"])
         mark = secrets.token_hex(4)
         self.parts = Parts(workflow.name, workflow.description, self._width, run_id, mark)
@@ -128,6 +130,8 @@ class Form:
         for field in self.fields.values():
             field.keep()
         form_actions.connect(self)
+        if trouble:
+            self.parts.warn(trouble)
         if auto and self.missing():
             self.parts.tell(" ".join(["Not started yet.", *self.missing(), "Press Run then."]))
         elif auto:
@@ -246,16 +250,22 @@ class Form:
         word = as_cell.quoted(self._word or self.workflow.id) or as_cell.quoted(self.workflow.id)
         if word is None:
             raise OrchestraUsageError("The id of the workflow cannot stand on the line of a cell.")
+        said, raw = self.values, self.raw
+        if raw and any(isinstance(value, Secret) for value in said.values()):  # which needs a variable
+            raw = False
+            said = {
+                name: value if isinstance(value, Secret) else variables.literal(value) for name, value in said.items()
+            }
         options = {
             "run-id": "" if self.names["run_id"] == "run_id" else self.names["run_id"],
             "out": self.parts.out.value.strip(),
             "outputs": self.names["outputs"],
-            "raw": self.raw,
+            "raw": raw,
             "strict": self.strict,
             "reuse": self.reuse,
             "dry-run": self.dry_run,
         }
-        return as_cell.cell(word, self.values, options=options)
+        return as_cell.cell(word, said, options=options)
 
     def reset(self) -> None:
         """Bring back what stood in the fields first."""
@@ -332,6 +342,14 @@ def form(
         return Chooser(orchestra, shell, inputs, **options)
     word = workflow if isinstance(workflow, str) else None
     return Form(orchestra, orchestra.workflow(workflow), shell, inputs, word=word, **options)
+
+
+def _inputs(workflow: Workflow) -> tuple[tuple[Input, ...], str]:
+    """Return the inputs of a workflow, and why none are known where the earlier runs are out of reach."""
+    try:
+        return workflow.inputs, ""
+    except OrchestraError as error:
+        return workflow.named_inputs, f"The earlier runs cannot be asked for inputs: {error}"
 
 
 def _ask_whether_it_can_wait(shell: InteractiveShell) -> None:

@@ -300,6 +300,18 @@ def test_the_cell_follows_what_is_typed_and_hides_again(make_form: MakeForm) -> 
     assert "The cell has 200," in part(form, "orchestra-summary").value
 
 
+def test_where_no_inputs_can_be_learned_they_are_added_by_hand(make_form: MakeForm, connected: Scripted) -> None:
+    shell = make_form().shell
+    connected.on("GET", "/workflows", [workflow_json(graph={})])
+    connected.on("GET", HISTORY, Reply(500, {"detail": "<boom>"}))
+    orchestra = Orchestra()
+    form = Form(orchestra, orchestra.workflow(WF), shell).add("prompt").set(prompt="Ada")
+    assert "The earlier runs cannot be asked for inputs" in html(form)
+    assert "&lt;boom&gt;" in html(form)
+    press(form)
+    assert connected.posts[0].json == {"prompt": "Ada"}
+
+
 def test_a_choice_comes_before_the_form(cells: Cells, connected: Scripted) -> None:
     connected.on(
         "GET", "/workflows", [workflow_json(), workflow_json(workflow_id="w2", name="b <b>", description="", graph={})]
