@@ -148,6 +148,32 @@ def test_the_line_of_progress_is_taken_back_however_long_the_name_is(terminal: T
     assert "queued" not in shown
 
 
+@pytest.mark.parametrize(("kind", "rewritten"), [("xterm-256color", True), ("dumb", False)])
+def test_a_wait_is_one_line_or_a_line_for_each_change(
+    kind: str, rewritten: bool, start: Callable[..., Terminal], connected: Scripted
+) -> None:
+    connected.on("GET", STATE, run_json("queued"), *[run_json("running")] * 2, run_json(outputs="Hi Ada"))
+    made = start("--simple-prompt", "--colors=NoColor", kind=kind)
+    made.ready()
+    made.run("%load_ext orchestra_magic")
+    shown = made.run(f"%orchestra_execute {WF} -w")
+    assert ("\x1b[2K" in made.process.before) is rewritten  # the line that was, taken back
+    assert "\a" not in made.process.before  # it was soon over
+    card = shown.index("Out[2]: ")
+    progress = [line.split(" ·")[0] for line in shown[:card].split("\n") if line.strip()]
+    # The start itself says "queued" or "running", by what is known then.
+    assert progress == [] if rewritten else progress[-3:] == ["○ queued", "◐ running", "✔ completed"]
+    assert "Hi Ada" in shown[card:]
+
+
+def test_the_bell_tells_of_a_long_wait(terminal: Terminal, connected: Scripted) -> None:
+    terminal.run("from orchestra_magic.views import card")
+    terminal.run("card.LONG_SECONDS = 0.1")
+    connected.on("GET", STATE, run_json("running"), run_json(outputs="Hi Ada"))
+    terminal.run(f"%orchestra_execute {WF} -w")
+    assert terminal.process.before.count("\a") == 1
+
+
 def test_leaving_does_not_wait_for_runs(terminal: Terminal, connected: Scripted) -> None:
     connected.on("GET", STATE, run_json("running"))
     terminal.run(f"%orchestra_execute {WF}")
