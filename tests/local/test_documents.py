@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -157,32 +159,50 @@ def until(done):
 
 
 @pytest.fixture
-def asked(make_server):
-    """Send a document that takes a minute to read: return the server and the connection that waits for the answer."""
-    server = make_server().start()
-    server.request("POST", "/knowledge_bases", json={"name": "slow"})
-    body = json.dumps({"filename": "slow.pdf", "content": base64.b64encode(slow_pdf()).decode()})
-    url = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(url.netloc, timeout=60)
-    headers = {"Authorization": f"Bearer {server.token}"}
-    connection.request("POST", f"{url.path}/knowledge_bases/slow/documents", body, headers)
-    until(lambda: reading(server))
-    yield server, connection
-    connection.close()
+def asked():
+    """Send a document to a knowledge base of its own: return the connection that waits, when it is being read."""
+    opened = []
+
+    def ask(server, name, filename, content):
+        server.request("POST", "/knowledge_bases", json={"name": name})
+        body = json.dumps({"filename": filename, "content": base64.b64encode(content).decode()})
+        url = urlsplit(server.base_url)
+        connection = http.client.HTTPConnection(url.netloc, timeout=60)
+        opened.append(connection)
+        headers = {"Authorization": f"Bearer {server.token}"}
+        connection.request("POST", f"{url.path}/knowledge_bases/{name}/documents", body, headers)
+        until(lambda: reading(server))
+        return connection
+
+    yield ask
+    for connection in opened:
+        connection.close()
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
-def test_a_reading_that_nobody_waits_for_ends(asked):
-    server, connection = asked
-    connection.close()
-    until(lambda: not reading(server))
-    assert server.get("/knowledge_bases/slow")["document_count"] == 0
+def test_a_reading_that_nobody_waits_for_ends(asked, local_server):
+    asked(local_server, "slow", "slow.pdf", slow_pdf()).close()
+    until(lambda: not reading(local_server))
+    assert local_server.get("/knowledge_bases/slow")["document_count"] == 0
     # the log is looked at when the server is closed
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
-def test_a_server_that_stops_lets_a_reading_go(asked):
-    server, connection = asked
+def test_a_base_that_is_deleted_while_a_document_is_read(asked, local_server):
+    connection = asked(local_server, "short-lived", "a.json", json.dumps(["owls"] * 50_000).encode())
+    [reader] = map(int, reading(local_server))
+    os.kill(reader, signal.SIGSTOP)
+    assert local_server.request("DELETE", "/knowledge_bases/short-lived").status_code == 200
+    os.kill(reader, signal.SIGCONT)
+    response = connection.getresponse()
+    assert response.status == 404
+    assert "there is no knowledge base 'short-lived'" in json.loads(response.read())["detail"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
+def test_a_server_that_stops_lets_a_reading_go(asked, make_server):
+    server = make_server().start()
+    connection = asked(server, "slow", "slow.pdf", slow_pdf())
     server.stop()
     response = connection.getresponse()
     assert response.status == 503

@@ -83,8 +83,11 @@ class KnowledgeRoutes:
             raise HTTPException(400, f"{name}: {error}") from None
         except StoppingError:
             raise HTTPException(503, f"{name} was not read: the server stops; add it again") from None
-        replaced = await self._bases.add(base.name, name, kind, len(content), chunks)
-        [document] = [row for row in (await self._bases.get(base.name)).content if row["name"] == name]
+        try:
+            replaced = await self._bases.add(base.name, name, kind, len(content), chunks)
+            [document] = [row for row in (await self._bases.get(base.name)).content if row["name"] == name]
+        except UnknownBaseError as error:  # it was deleted while the document was read
+            raise HTTPException(404, str(error)) from None
         return JSON({**_document_answer(document), "replaced": replaced})
 
     async def _base(self, request: Request) -> Base:
