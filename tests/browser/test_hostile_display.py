@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from scripted import Reply, Scripted
 from .conftest import OpenCells
 from .jupyter_driver import Jupyter, OpenNotebook, Tab
 
+Pictures = Callable[[OpenNotebook, str], None]
 WF, RUN = "1234f567-bb12-1234-b7cd-f7a71a98cd24", "fda37c90-dd1c-4317-82d1-797b7f77fca5"
 REFUSING = "00000000-0000-0000-0000-000000000422"
 HIT = "window.__hits=(window.__hits||0)+1"
@@ -93,7 +94,12 @@ def hold(page: Page) -> None:
 
 @pytest.mark.parametrize("open_cells", ["lab"], indirect=True)
 def test_nothing_that_a_server_says_runs(
-    open_cells: OpenCells, jupyter_server: Jupyter, browser: Browser, hostile: Scripted, tmp_path: Path
+    open_cells: OpenCells,
+    jupyter_server: Jupyter,
+    browser: Browser,
+    hostile: Scripted,
+    pictures: Pictures,
+    tmp_path: Path,
 ) -> None:
     cells = [cell.replace("{base!r}", repr(hostile.base_url)) for cell in (CELLS | ERRORS).values()]
     notebook = open_cells(*cells)
@@ -111,9 +117,9 @@ def test_nothing_that_a_server_says_runs(
         "() => document.querySelectorAll('.jp-OutputArea details').forEach(each => each.open = true)"
     )
     hold(notebook.page)
-    for name in ("wait", "form", "picture", "failure"):
+    for name in ("wait", "form"):
         notebook.output(places[name]).first.scroll_into_view_if_needed()
-        notebook.page.screenshot(path=tmp_path / f"{name}.png")
+        pictures(notebook, f"hostile-{name}")
 
     notebook.command("docmanager:save")
     notebook.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
