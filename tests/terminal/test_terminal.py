@@ -255,3 +255,34 @@ def test_a_cell_runs_in_a_terminal_with_colours(full: Full, connected: Scripted)
     shown = full.type("%orchestra_workflow nonsense\r", "In [4]: ")
     assert "NotFound: No workflow has the id or name 'nonsense'." in shown
     assert "Traceback" not in shown
+
+
+STEERING = (
+    "HOSTILE\x1b[2J\x1b[1A\x1b[2K\x1b]0;owned\x07\x1b]8;;http://evil.example\x07\x9b31m\r\x08\x0b\u202egnp\u2066\u2028"
+)
+
+
+@pytest.mark.parametrize("status", ["failed", "completed", STEERING], ids=["failed", "completed", "odd"])
+def test_nothing_that_a_server_says_steers_the_terminal(
+    status: str, start: Callable[..., Terminal], connected: Scripted
+) -> None:
+    """In a terminal with colours, where what is written is what the terminal obeys."""
+    known = workflow_json(name=STEERING)
+    ended = [{"id": RUN, "status": status, "inputs": {STEERING: STEERING}, "end_time": "2026-01-01T00:00:00Z"}]
+    ended[0] |= {"error": STEERING} if status == "failed" else {"outputs": {STEERING: [STEERING]}}
+    step = {"id": STEERING, "node_id": STEERING, "status": STEERING, "outputs": STEERING, "error": STEERING}
+    connected.on("GET", "/workflows", [known | {"description": STEERING, "status": STEERING}])
+    connected.on("GET", STATE, ended)
+    connected.on("GET", STATE.rpartition("/")[0], ended)
+    connected.on("GET", STEPS, [step])
+    connected.on("GET", f"/workflows/{WF}/diagram", {"diagram": f'graph TD\n  a["{STEERING}"] --> b'})
+    shown = Full(start("--TerminalInteractiveShell.autosuggestions_provider=None"))
+    cells = ["%orchestra_workflows", f"%orchestra_workflow {WF}", f"%orchestra_execute {WF} -w", "%orchestra_steps"]
+    cells += [f"%orchestra_history {WF}", "%orchestra_runs", f"%orchestra_diagram {WF}"]
+    for number, cell in enumerate(cells, 3):
+        shown.process.send(f"{cell}\r")
+        shown.process.expect(r"(?:\x1b\[[0-9;?]*[A-Za-z])*".join(re.escape(key) for key in f"In [{number}]: "))
+        written = shown.process.before
+        assert "HOSTILE" in written, cell
+        for steering in ("\x1b[2J", "\x1b[1A", "owned\x07", "\x1b]8", "\x9b", "\x0b", "\u202e", "\u2066", "\u2028"):
+            assert steering not in written, cell
