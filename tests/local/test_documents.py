@@ -151,6 +151,13 @@ def reading(server):
     return found
 
 
+def stopped(server):
+    """Stop the one process that reads a document, which then takes all the time that it may."""
+    [reader] = map(int, reading(server))
+    os.kill(reader, signal.SIGSTOP)
+    return reader
+
+
 def until(done):
     deadline = time.monotonic() + 30
     while not done():
@@ -181,7 +188,9 @@ def asked():
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
 def test_a_reading_that_nobody_waits_for_ends(asked, local_server):
-    asked(local_server, "slow", "slow.pdf", slow_pdf()).close()
+    connection = asked(local_server, "slow", "slow.pdf", pdf())
+    stopped(local_server)
+    connection.close()
     until(lambda: not reading(local_server))
     assert local_server.get("/knowledge_bases/slow")["document_count"] == 0
     # the log is looked at when the server is closed
@@ -190,8 +199,7 @@ def test_a_reading_that_nobody_waits_for_ends(asked, local_server):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
 def test_a_base_that_is_deleted_while_a_document_is_read(asked, local_server):
     connection = asked(local_server, "short-lived", "a.json", json.dumps(["owls"] * 50_000).encode())
-    [reader] = map(int, reading(local_server))
-    os.kill(reader, signal.SIGSTOP)
+    reader = stopped(local_server)
     assert local_server.request("DELETE", "/knowledge_bases/short-lived").status_code == 200
     os.kill(reader, signal.SIGCONT)
     response = connection.getresponse()
@@ -202,7 +210,8 @@ def test_a_base_that_is_deleted_while_a_document_is_read(asked, local_server):
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks /proc")
 def test_a_server_that_stops_lets_a_reading_go(asked, make_server):
     server = make_server().start()
-    connection = asked(server, "slow", "slow.pdf", slow_pdf())
+    connection = asked(server, "slow", "slow.pdf", pdf())
+    stopped(server)
     server.stop()
     response = connection.getresponse()
     assert response.status == 503
