@@ -72,7 +72,7 @@ def hostile(server: Scripted) -> Iterator[Scripted]:
     server.on("GET", f"{at}/runs", [FAILED, ODDLY | {"id": TEXT}])
     server.on("GET", f"{at}/runs/{RUN}", [FAILED])
     server.on("GET", f"{at}/runs/{RUN}/steps", [STEP, STEP])
-    server.on("GET", f"{at}/diagram", {"mermaid": f'graph TD\n  a["{TEXT}"] --> b'})
+    server.on("GET", f"{at}/diagram", {"diagram": f'graph TD\n  a["{TEXT}"] --> b'})
     server.on("GET", f"/workflows/{REFUSING}/runs", Reply(422, {"detail": [{"loc": [TEXT], "msg": TEXT}]}))
     return server
 
@@ -109,8 +109,9 @@ def test_nothing_that_a_server_says_runs(
     for name in ERRORS:
         with pytest.raises(AssertionError):  # it ends in an error, which is looked at below
             notebook.run(places[name])
-    for name in (CELLS.keys() | ERRORS.keys()) - {"load"}:
-        expect(notebook.output(places[name]).first).to_contain_text("HOSTILE<script>" if name != "picture" else "")
+    for name in (CELLS.keys() | ERRORS.keys()) - {"load", "picture"}:
+        expect(notebook.output(places[name]).first).to_contain_text("HOSTILE<script>")
+    expect(notebook.output(places["picture"]).locator("img")).to_have_count(1)
     expect(notebook.output(places["wait"])).to_contain_text(MARKUP.partition("[z]")[0])
     hold(notebook.page)
     notebook.page.evaluate(
