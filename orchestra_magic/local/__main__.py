@@ -154,6 +154,11 @@ def _status(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(dict.fromkeys(("pid", "base_url", "data", "version", "runs"))))  # noqa: T201
             return 1
+        pid = process.silent()
+        if pid is not None:
+            return _complain(
+                f"a server is there, process {pid}, and does not answer; end it with: orchestra-local stop"
+            )
         return _complain("no server runs; start one with: orchestra-local start")
     return _print(found, as_json=options.json)
 

@@ -38,6 +38,12 @@ def running() -> dict[str, Any] | None:
     return _ask("GET", "/status")
 
 
+def silent() -> int | None:
+    """Return the pid of a server that is there and has not answered; None where there is none."""
+    lock = files.server_lock()
+    return lock.holder() if _held(lock) else None
+
+
 def token() -> str:
     """Return the token that opens the server."""
     return str(files.read_json(paths.server_file())["token"])

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import signal
 import socket
 import sqlite3
 import stat
@@ -81,6 +82,17 @@ def test_the_token_is_not_for_whoever_took_the_port_of_a_server_that_was_killed(
         other.settimeout(0)
         with pytest.raises(BlockingIOError):  # nobody has come
             other.accept()
+    assert server.finish("hello")["status"] == "completed"
+
+
+def test_a_server_that_does_not_answer_is_said_to_be_there(restarted):
+    server = restarted
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        said = server.command("status").stderr
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert f"a server is there, process {server.pid}, and does not answer" in said
     assert server.finish("hello")["status"] == "completed"
 
 
