@@ -9,6 +9,7 @@ import sqlite3
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +167,7 @@ class Runs:
     async def view(self, run_id: str) -> View | None:
         """Return a run as it is now."""
         live = self._live.get(run_id)
-        row = live.row if live else await self._store.run(run_id)
+        row = live.row if live else self._accepted.get(run_id) or await self._store.run(run_id)
         return None if row is None else self.view_of(row)
 
     def view_of(self, row: sqlite3.Row) -> View:
@@ -314,8 +315,8 @@ class Runs:
     def _next(self) -> None:
         while self._waiting and len(self._live.keys() | self._starting.keys()) < MAX_ACTIVE:
             run_id = self._waiting.popleft()
-            task = asyncio.create_task(self._start(run_id))
-            self._starting[run_id] = task
+            # Begun where another run ends, it would be taken for a step of that one.
+            self._starting[run_id] = Context().run(asyncio.create_task, self._start(run_id))
 
     async def _start(self, run_id: str) -> None:
         try:

@@ -1,10 +1,17 @@
 """kill -9 at any moment: nothing that was accepted is lost, and no finished step is done again."""
 
+import contextlib
 import random
+import sqlite3
+import subprocess
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 from .graphs import code, graph
+
+OURS = Path(__file__).parents[1] / "benchmarks/engines/ours.py"
 
 WAIT = "import time\ntime.sleep(0.25)\nopen({path!r}, 'a').write('{{{{n}}}} {name}\\n')\n{{{{n}}}}"
 
@@ -121,3 +128,11 @@ def test_a_run_outlives_its_workflow(restarted, code_files):
     server.start()
     [run] = server.get(f"/workflows/{workflow}/runs/{run_id}", headers={"Prefer": "wait=60"})
     assert (run["status"], run["outputs"]) == ("completed", 3)
+
+
+def test_no_run_is_a_step_of_another(tmp_path):
+    """More runs than there are places for: the next begins where one ends, and owes it nothing."""
+    subprocess.run([sys.executable, OURS, tmp_path, "150", "80"], check=True, capture_output=True, timeout=300)
+    with contextlib.closing(sqlite3.connect(tmp_path / "engine.sqlite")) as engine:
+        recorded = engine.execute("SELECT function_name, count(*) FROM operation_outputs GROUP BY 1").fetchall()
+    assert dict(recorded) == {"a": 155, "b": 155, "c": 155}
