@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import references
@@ -38,7 +38,37 @@ def begin(node: Node, key: str) -> Record:
     }
 
 
-async def run_step(record: Record, call: Call, absent: Mapping[str, str], stop: asyncio.Event) -> Record:
+class Stop:
+    """Ends the steps of a run that are under way; whoever begins a step asks first whether it is set."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._steps: set[asyncio.Task[None]] = set()
+
+    def is_set(self) -> bool:
+        """Tell whether the run is to stop."""
+        return self._set
+
+    def set(self) -> None:
+        """End what is under way."""
+        if not self._set:  # a second call would cut off what a step does to end
+            self._set = True
+            for step in self._steps:
+                step.cancel()
+
+    @contextlib.contextmanager
+    def ending(self, step: asyncio.Task[None]) -> Iterator[None]:
+        """End ``step`` when the run is stopped."""
+        self._steps.add(step)
+        if self._set:
+            step.cancel()
+        try:
+            yield
+        finally:
+            self._steps.discard(step)
+
+
+async def run_step(record: Record, call: Call, absent: Mapping[str, str], stop: Stop) -> Record:
     """Run a node to its end, and complete ``record``. Whatever goes wrong is in the record.
 
     Parameters
@@ -49,20 +79,20 @@ async def run_step(record: Record, call: Call, absent: Mapping[str, str], stop: 
         What to run.
     absent : Mapping[str, str]
         Names that the node could use, were it not for a reason: the name, the reason.
-    stop : asyncio.Event
+    stop : Stop
         Ends the step as cancelled.
     """
     work = asyncio.create_task(_work(record, call, absent))
-    stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            record.update(status=CANCELLED, error="the run was stopped while this step was under way")
+        with stop.ending(work):
+            await asyncio.wait({work})
     finally:
-        stopping.cancel()
-        work.cancel()
-        await asyncio.wait({work})
-    if not work.cancelled() and (error := work.exception()):
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+    if work.cancelled():
+        record.update(status=CANCELLED, error="the run was stopped while this step was under way")
+    elif error := work.exception():
         if not isinstance(error, NodeError | references.UnknownReferenceError):
             raise error
         record.update(status=FAILED, error=str(error))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .graph import START, Graph
 from .nodes import TYPES, Node
-from .steps import COMPLETED, FAILED, Record, mapped
+from .steps import COMPLETED, FAILED, Record, Stop, mapped
 
 Reservation = Callable[[Callable[[], Awaitable[Record]]], Awaitable[Record]]
 """Runs a step at its reserved place, or returns what is recorded there."""
@@ -51,7 +51,7 @@ class Walk:
         self._inputs = inputs
         self._execute = execute
         self._seen = seen
-        self.stop = asyncio.Event()
+        self.stop = Stop()
         """Set it to end the steps under way and begin no more."""
         self.failure: str | None = None
         """Why the run failed, with the node named."""
