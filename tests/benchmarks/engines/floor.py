@@ -1,6 +1,7 @@
 """The floor: a graph interpreted by plain asyncio, each change of state one commit in a SQLite of its own.
 
-It does what an engine cannot do without: accept a run, run what can run, and write both down.
+It does what an engine cannot do without: accept a run, run what can run, and write both down. It commits inside
+its event loop, which answers nobody while the disk is busy; with "threaded", in a thread, as a server should.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sqlite3
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,25 @@ EDGES = {"a": (), "b": ("a",), "c": ("b",)}
 class Floor:
     """Runs the graph of three nodes that do nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / "floor.sqlite", isolation_level=None)
+    def __init__(self, folder: Path, *, threaded: bool) -> None:
+        self._db = sqlite3.connect(folder / "floor.sqlite", isolation_level=None, check_same_thread=False)
+        self._writer = ThreadPoolExecutor(1) if threaded else None
         for pragma in ("journal_mode=WAL", "synchronous=FULL"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(_CREATE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def accept(self, inputs: Any) -> str:
+    async def _commit(self, query: str, row: tuple[Any, ...]) -> None:
+        if self._writer:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._db.execute, query, row)
+        else:
+            self._db.execute(query, row)
+
+    async def accept(self, inputs: Any) -> str:
         """Write a run down, and start it."""
         run_id = str(uuid.uuid4())
         row = (run_id, json.dumps(inputs), "running", time.time_ns())
-        self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, NULL, NULL)", row)
+        await self._commit("INSERT INTO runs VALUES (?, ?, ?, ?, NULL, NULL)", row)
         self._tasks[run_id] = asyncio.create_task(self._work(run_id))
         return run_id
 
@@ -53,29 +62,29 @@ class Floor:
             done[name] = asyncio.create_task(self._node(run_id, name, [done[source] for source in EDGES[name]]))
         await asyncio.gather(*done.values())
         query = "UPDATE runs SET status = 'completed', ended = ?, outputs = ? WHERE run_id = ?"
-        self._db.execute(query, (time.time_ns(), "{}", run_id))
+        await self._commit(query, (time.time_ns(), "{}", run_id))
         del self._tasks[run_id]
 
     async def _node(self, run_id: str, name: str, before: list[asyncio.Task[None]]) -> None:
         if before:
             await asyncio.wait(before)
         row = (run_id, name, time.time_ns(), json.dumps({"output": {}}))
-        self._db.execute("INSERT INTO steps VALUES (?, ?, ?, ?)", row)
+        await self._commit("INSERT INTO steps VALUES (?, ?, ?, ?)", row)
 
 
-async def _main(folder: str, runs: int, clients: int) -> None:
+async def _main(folder: str, runs: int, clients: int, *, threaded: bool) -> None:
     from pace import pace, say
 
-    floor = Floor(Path(folder))
+    floor = Floor(Path(folder), threaded=threaded)
 
     async def run(number: int) -> None:
-        row = await floor.finish(floor.accept({"n": number}))
+        row = await floor.finish(await floor.accept({"n": number}))
         assert row[2] == "completed", row
 
     say(await pace(run, runs, clients))
 
 
-def serve(folder: str, port: int) -> None:
+def _serve(folder: str, port: int, *, threaded: bool) -> None:
     """Answer POST (accept) and GET (the run, when it is over), as the embedded Orchestra does."""
     import uvicorn
     from starlette.applications import Starlette
@@ -83,10 +92,10 @@ def serve(folder: str, port: int) -> None:
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    floor = Floor(Path(folder))
+    floor = Floor(Path(folder), threaded=threaded)
 
     async def accept(request: Request) -> JSONResponse:
-        return JSONResponse({"run_id": floor.accept(await request.json())})
+        return JSONResponse({"run_id": await floor.accept(await request.json())})
 
     async def finish(request: Request) -> JSONResponse:
         return JSONResponse([await floor.finish(request.path_params["run_id"])])
@@ -96,8 +105,13 @@ def serve(folder: str, port: int) -> None:
     uvicorn.run(Starlette(routes=routes), port=port, log_level="error", **config)
 
 
-if __name__ == "__main__":
+def main(*, threaded: bool = False) -> None:
+    """Do what the command line says."""
     if sys.argv[1] == "serve":
-        serve(sys.argv[2], int(sys.argv[3]))
+        _serve(sys.argv[2], int(sys.argv[3]), threaded=threaded)
     else:
-        asyncio.run(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+        asyncio.run(_main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), threaded=threaded))
+
+
+if __name__ == "__main__":
+    main()
