@@ -63,7 +63,8 @@ def test_a_run_is_followed_to_its_end(orchestra: Orchestra, server: Scripted) ->
     assert [step.node for step in run.known_steps] == ["a"]
 
 
-def test_a_hundred_runs_are_one_thread(orchestra: Orchestra, server: Scripted) -> None:
+def test_a_hundred_runs_are_one_thread(orchestra: Orchestra, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "_budget", schedule.Budget(rate=1000))  # which has a test of its own
     over = threading.Event()
     told: list[Onlooker] = []
     for n in range(100):
