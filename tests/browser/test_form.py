@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from local.embedded import LocalServer
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from .conftest import SCREENSHOTS, Gated, OpenCells
 from .jupyter_driver import Jupyter, OpenNotebook
 from .kernels import kernel_of
 
 Pictures = Callable[[OpenNotebook, str], None]
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 TOKEN = "t0ken-planted-4711"
 INPUTS: dict[str, Any] = {
     "topic": {"type": "string", "description": "What the report is about"},
@@ -199,7 +200,8 @@ def journey(
 @pytest.mark.usefixtures("everything")
 def test_the_pictures_of_the_readme(open_cells: OpenCells, gated: Gated, tmp_path: Path) -> None:
     """``ORCHESTRA_SCREENSHOTS=notebooks`` puts them where they belong."""
-    notebook = open_cells(LOAD, "form = %orchestra_form 'report on everything' -o run\nform")
+    table = f"penguins = pd.read_csv({str(NOTEBOOKS / 'penguins.csv')!r})"
+    notebook = open_cells(f"{LOAD}\n{table}", "form = %orchestra_form 'report on everything' -o run\nform")
     page, output = notebook.page, notebook.output(1)
     gated.open("Penguins")
     notebook.run(0)
@@ -211,12 +213,17 @@ def test_the_pictures_of_the_readme(open_cells: OpenCells, gated: Gated, tmp_pat
     expect(output.get_by_text("is over: completed.")).to_be_visible()
     page.get_by_label(re.compile("^count")).fill("three")
     expect(output.get_by_role("alert")).to_be_visible()
-    page.set_viewport_size({"width": 1000, "height": 1700})
+    page.set_viewport_size({"width": 1160, "height": 1700})
     for name in ("Dark", "Light"):
         notebook.theme(f"JupyterLab {name}")
         page.mouse.move(0, 0)
         path = Path(SCREENSHOTS or tmp_path) / f"form-{name.lower()}.png"
-        output.screenshot(path=path)
+        form, whole = page.locator(".orchestra-form").bounding_box(), output.bounding_box()
+        assert form is not None
+        assert whole is not None
+        left, right = form["x"] - 8, whole["x"] + whole["width"]  # without the margin where prompts stand
+        clip: FloatRect = {"x": left, "y": whole["y"], "width": right - left, "height": whole["height"]}
+        page.screenshot(path=path, clip=clip)
         assert path.stat().st_size < 150_000
 
 

@@ -51,4 +51,8 @@ def test_a_session_in_the_oldest_versions(oldest: Path, tmp_path: Path) -> None:
         True,
         ["application/vnd.jupyter.widget-view+json", "text/html", "text/plain"],
     ]
-    assert said["left"] == []
+    assert said["named"] == "True\n"
+    assert said["every"] == [True, 15]
+    assert "is over: completed." in said["summary"]
+    assert said["same"]
+    assert said["kept"] == said["left"] == []

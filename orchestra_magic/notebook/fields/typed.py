@@ -136,8 +136,8 @@ class FileControl(TextControl):
 
     def _take(self, name: str, data: bytes) -> None:
         if OLD:
-            self.upload.value.clear()
-            self.upload._counter = 0  # noqa: SLF001  (ipywidgets 7 has no other way)
+            self.upload.metadata, self.upload.data = [], []
+            self.upload._counter = 0  # noqa: SLF001  (ipywidgets 7 makes the value anew when this changes)
         else:
             self.upload.value = ()
         if len(data) > files.MOST:
