@@ -44,6 +44,8 @@ def test_a_cell_shows_its_run_and_keeps_it_current(open_cells: OpenCells, gated:
         "print(run_id, type(run_id).__name__)",
         f"%%orchestra_execute gated -o run\ngate: {gate}",
         "print(run.wait().outputs)",
+        "%%orchestra_execute hello\nname: [Ada",
+        "print('went on')",
     )
     notebook.run(0)
     notebook.run(1)
@@ -62,19 +64,15 @@ def test_a_cell_shows_its_run_and_keeps_it_current(open_cells: OpenCells, gated:
     expect(notebook.output(3).locator(".jp-OutputArea-child")).to_have_count(1)  # one card, redrawn in place
     notebook.run(4)
     assert "Lift-off" in notebook.text(4)
-    pictures(notebook, "card-light")
-    notebook.theme("JupyterLab Dark")
-    pictures(notebook, "card-dark")
-    notebook.theme("JupyterLab Light")
+    pictures(notebook, "cards")
 
-
-def test_an_error_is_one_line_and_stops_the_notebook(open_cells: OpenCells, pictures: Pictures) -> None:
-    notebook = open_cells(LOAD, "%%orchestra_execute hello\nname: [Ada", "print('went on')")
-    notebook.command("notebook:run-all-cells")
-    expect(notebook.output(1)).to_contain_text("OrchestraInputError: line 2, column 7")
-    expect(notebook.output(1)).not_to_contain_text("Traceback")
-    pictures(notebook, "error-light")
-    assert notebook.state(2) == "never"
+    # An error is one line, and stops Run All.
+    notebook.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 5; }")
+    notebook.command("notebook:run-all-below")
+    expect(notebook.output(5)).to_contain_text("OrchestraInputError: line 2, column 7")
+    expect(notebook.output(5)).not_to_contain_text("Traceback")
+    pictures(notebook, "error")
+    assert notebook.state(6) == "never"
 
 
 def test_the_form_by_keyboard(open_cells: OpenCells, pictures: Pictures) -> None:
