@@ -213,7 +213,7 @@ def test_the_pictures_of_the_readme(open_cells: OpenCells, gated: Gated, tmp_pat
     expect(output.get_by_text("is over: completed.")).to_be_visible()
     page.get_by_label(re.compile("^count")).fill("three")
     expect(output.get_by_role("alert")).to_be_visible()
-    page.set_viewport_size({"width": 1160, "height": 1700})
+    page.set_viewport_size({"width": 1160, "height": 2200})
     for name in ("Dark", "Light"):
         notebook.theme(f"JupyterLab {name}")
         page.mouse.move(0, 0)

@@ -72,8 +72,9 @@ def _described(found: Any, value: bool) -> str:
     columns = getattr(found, "columns", None)
     if isinstance(shape, tuple) and columns is not None:
         named = [str(column) for column in list(columns)[:_NAMED]]
-        rest = ", …" if len(columns) > len(named) else ""
-        whole = f"{_many(shape[0], 'row')}, {_many(shape[1], 'column')} ({line(', '.join(named), 70)}{rest})"
+        if len(columns) > len(named):
+            named.append("…")
+        whole = f"{_many(shape[0], 'row')}, {_many(shape[1], 'column')} ({line(', '.join(named), 70)})"
         return f"a {kind}: {whole}{_first_row(found) if value else ''}"
     if isinstance(shape, tuple) and shape:
         return f"a {kind}: {' x '.join(f'{size:,}' for size in shape)} of {getattr(found, 'dtype', 'values')}"
