@@ -32,6 +32,11 @@ def server_file() -> Path:
     """Return the file in which a running embedded server says its address and token (mode 0600).
 
     A JSON object: ``base_url`` (with ``/api/v1/workflow``), ``token``, ``pid``, ``version``, ``data``.
-    The client reads it and the server writes it: the two share nothing else.
+    The client reads it and the server writes it: the two share this and :func:`server_lock_file`, nothing else.
     """
     return home() / "local" / "server.json"
+
+
+def server_lock_file() -> Path:
+    """Return the file that an embedded server holds locked as long as it runs, however it ends."""
+    return home() / "local" / "server.lock"

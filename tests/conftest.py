@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from scripted import Scripted
 
-from orchestra_magic import Orchestra
+from orchestra_magic import Orchestra, paths
 from orchestra_magic.client.settings import Chosen, chosen
 
 # Whoever starts the tests in the background may ignore interrupts, and every child would as well.
@@ -55,6 +58,20 @@ def key() -> str:
 def orchestra(server: Scripted, key: str) -> Orchestra:
     """The client, connected to the scripted server."""
     return Orchestra(server.base_url, key)
+
+
+@pytest.fixture
+def embedded_at() -> Iterator[Callable[[str, str], None]]:
+    """Say that an embedded server runs at an address, with a token: by its file, and by the lock that it holds."""
+    with contextlib.ExitStack() as held:
+
+        def say(base_url: str, token: str) -> None:
+            paths.server_file().parent.mkdir(parents=True)
+            paths.server_file().write_text(json.dumps({"base_url": base_url, "token": token}))
+            lock = held.enter_context(paths.server_lock_file().open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+        yield say
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from .. import paths
 from ..errors import OrchestraConfigError
 
+if sys.platform != "win32":
+    import fcntl
+
 START_SECONDS = 60
 
 
@@ -28,15 +31,28 @@ class Server:
 
 
 def find() -> Server | None:
-    """Return the server that the server file names, or None where there is no such file.
-
-    The file outlives a server that was killed: whoever is refused there calls :func:`start`.
-    """
+    """Return the server that the server file names, or None where none runs."""
+    if not _runs():
+        return None
     try:
         said = json.loads(paths.server_file().read_text(encoding="utf-8"))
         return Server(str(said["base_url"]).rstrip("/"), str(said["token"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _runs() -> bool:
+    # The file outlives a server that was killed, and whoever has its port by then must not be given the token.
+    if sys.platform == "win32":
+        return True  # its locks keep readers out: whoever is refused there calls start()
+    try:
+        with paths.server_lock_file().open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def start(*, without: Collection[str] = ()) -> Server:

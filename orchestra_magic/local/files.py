@@ -110,7 +110,8 @@ def folder() -> Path:
 
 def server_lock() -> Lock:
     """Return the lock that a running server holds."""
-    return Lock(folder() / "server.lock")
+    folder()
+    return Lock(paths.server_lock_file())
 
 
 def start_lock() -> Lock:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import sys
 import types
+from collections.abc import Callable
 
 import pytest
 from scripted import Scripted
 
 from orchestra_magic import Orchestra, OrchestraConfigError, paths
-from orchestra_magic.client import settings
+from orchestra_magic.client import embedded, settings
 from orchestra_magic.client.keys import Key
 
 OTHER = "https://orchestra.example/api/v1/workflow"
@@ -128,10 +129,8 @@ def test_keys_that_cannot_stand_in_a_header(value: str) -> None:
     assert "header: x" not in str(caught.value)
 
 
-def test_the_embedded_server_is_found_by_its_file() -> None:
-    place = paths.server_file()
-    place.parent.mkdir(parents=True)
-    place.write_text(json.dumps({"base_url": "http://127.0.0.1:5/api/v1/workflow", "token": "sk-token"}))
+def test_the_embedded_server_is_found_by_its_file(embedded_at: Callable[[str, str], None]) -> None:
+    embedded_at("http://127.0.0.1:5/api/v1/workflow", "sk-token")
     endpoint = settings.resolve("local")
     assert (endpoint.base_url, endpoint.key, endpoint.embedded) == (
         "http://127.0.0.1:5/api/v1/workflow",
@@ -139,3 +138,16 @@ def test_the_embedded_server_is_found_by_its_file() -> None:
         True,
     )
     assert "sk-token" not in repr(endpoint)
+
+
+def test_the_file_of_a_killed_server_sends_no_token_to_who_has_its_port(
+    embedded_at: Callable[[str, str], None],
+) -> None:
+    embedded_at("http://127.0.0.1:5/api/v1/workflow", "sk-token")
+    paths.server_lock_file().unlink()
+    assert embedded.find() is None
+    with paths.server_lock_file().open("wb") as lock:
+        assert embedded.find() is None
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert embedded.find() is not None
+    assert embedded.find() is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -76,8 +75,3 @@ class Proxy:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-def server_file(base_url: str, token: str) -> str:
-    """What an embedded server says of itself, with another address."""
-    return json.dumps({"base_url": base_url, "token": token, "pid": 0, "version": "0", "data": ""})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -13,11 +13,11 @@ import pytest
 from local.embedded import LocalServer
 from scripted import Reply, Said, Scripted
 
-from orchestra_magic import Orchestra, Run, RunUnconfirmed, paths
+from orchestra_magic import Orchestra, Run, RunUnconfirmed
 from orchestra_magic.client import journal, reconcile
 
 from .acts import break_off
-from .proxy import HOW, Proxy, server_file
+from .proxy import HOW, Proxy
 
 WF = "1234f567-bb12-1234-b7cd-f7a71a98cd24"
 EXECUTE, RUNS = f"/workflows/{WF}/execute", f"/workflows/{WF}/runs"
@@ -221,11 +221,10 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def proxy(embedded: LocalServer) -> Iterator[Proxy]:
+def proxy(embedded: LocalServer, embedded_at: Callable[[str, str], None]) -> Iterator[Proxy]:
     """A proxy before the embedded server, which this test's client takes for that server."""
     made = Proxy(embedded.base_url)
-    paths.server_file().parent.mkdir(parents=True)
-    paths.server_file().write_text(server_file(made.base_url, embedded.token))
+    embedded_at(made.base_url, embedded.token)
     yield made
     made.close()
 
