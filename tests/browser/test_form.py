@@ -155,6 +155,8 @@ def journey(
 
     press(page, "Run")
     page.keyboard.press("Space")  # a second press that was not meant
+    # Some kernels hear of a press and of a cell in two threads: only what was seen to begin comes first for certain.
+    expect(form.get_by_role("status")).to_contain_text(re.compile("Sending|was started"))
     notebook.run(2, wait=False)  # it names the run, and computes until that is over
     expect(output).to_contain_text("running")
     expect(form.get_by_role("button", name="Stop watching")).to_be_visible()
