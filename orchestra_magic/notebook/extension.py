@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import tab
 from .config import forget
 from .magics import OrchestraMagics
+from .redrawing import after_cell
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -25,6 +26,7 @@ def load(shell: InteractiveShell) -> None:
     # Before IPython's own: it refuses a `%%` cell without a body, or below a comment, by an error that nbval
     # does not see (https://github.com/ipython/ipython/issues/15312).
     shell.input_transformer_manager.cleanup_transforms.insert(0, tidied)
+    shell.events.register("post_run_cell", after_cell)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -43,6 +45,7 @@ def unload(shell: InteractiveShell) -> None:
     transforms = shell.input_transformer_manager.cleanup_transforms
     if tidied in transforms:
         transforms.remove(tidied)
+    shell.events.unregister("post_run_cell", after_cell)
     # Another thread may be in the middle of importing it.
     watcher = getattr(sys.modules.get("orchestra_magic.client.watcher"), "watcher", None)
     if watcher is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..client.snapshot import snapshot
 from ..views import card, form_card
 from ..views.words import line
+from . import redrawing
 from .form_actions import guarded
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ class Shown:
                 self._drawn = drawn
                 for handle in self._handles:
                     handle.update(drawn, raw=True)
+        redrawing.follow(self)
+
+    def again(self) -> bool:
+        """Show what stays once more if there is a run that is over, and tell whether there is."""
+        run = self._form.started
+        if run is None or not (run.latest.finished or run.refusal is not None):
+            return False
+        with self._lock:
+            self._drawn = self.still()
+            for handle in self._handles:
+                handle.update(self._drawn, raw=True)
+        return True
 
     def soon(self) -> None:
         """Redraw what stays when nobody has typed for a moment."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..client.snapshot import snapshot
 from ..views import card, table
+from . import redrawing
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -73,6 +74,16 @@ class Card:
         self.update()
         if self._live and not self._run.latest.finished and self._run.refusal is None:
             self._run.on_change(self.update)
+            redrawing.follow(self)
+
+    def again(self) -> bool:
+        """Show the card once more if it is final, and tell whether it is."""
+        if not self._run.latest.finished and self._run.refusal is None:
+            return False
+        with self._lock:
+            self._drawn = self._draw()
+            self._handle.update(self._drawn, raw=True)
+        return True
 
     def _draw(self) -> dict[str, str]:
         seen = snapshot(self._run, look=False)

@@ -72,7 +72,9 @@ def _tree(value: Mapping[str, Any], deep: int) -> str:
     for name, member in list(value.items())[:ROWS]:
         inner = results(member)
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
-        shown = _folded(line(inner, 60), html(inner, deep)) if large else html(inner, deep)
+        # A code node's program: no line of it is prose.
+        plain = verbatim(inner) if name == "code" and isinstance(inner, str) else html(inner, deep)
+        shown = _folded(line(inner, 60), plain) if large else plain
         head = f'<th scope="row" style="{_TOP}">{escape(line(name, 200))}</th>'
         rows.append(f'<tr style="background:none">{head}<td style="{_TOP}">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)

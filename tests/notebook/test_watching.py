@@ -209,9 +209,9 @@ def test_unloading_ends_the_watch(kernel: Kernel, far: Scripted) -> None:
     assert kernel.printed(f"%unload_ext orchestra_magic\n{names}") == "[]\n"
 
 
-def papermilled(environment: dict[str, str], folder: Path, cell: str) -> tuple[int, str, list[Any]]:
+def papermilled(environment: dict[str, str], folder: Path, cell: str, *others: str) -> tuple[int, str, list[Any]]:
     """Run a notebook of this cell and another by papermill: exit status, what it said, the cells as written."""
-    code = [nbformat.v4.new_code_cell(each) for each in (LOAD, cell, "print('went on')")]
+    code = [nbformat.v4.new_code_cell(each) for each in (LOAD, cell, *others, "print('went on')")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), folder / "in.ipynb")
     command = [sys.executable, "-m", "papermill", folder / "in.ipynb", folder / "out.ipynb", "--no-progress-bar"]
@@ -242,3 +242,21 @@ def test_papermill_stops_and_keeps_the_card(
     assert RUN in card["data"]["text/html"]
     assert error["ename"] == name
     assert cells[2].outputs == []
+
+
+def test_papermill_keeps_the_card_of_a_run_that_ends_after_its_cell(
+    environment: dict[str, str], far: Scripted, tmp_path: Path
+) -> None:
+    """It drops what a thread displays for a cell that is over."""
+    over = threading.Event()
+    far.on("GET", STATE, lambda _: run_json("completed" if over.is_set() else "running"))
+    far.on("GET", "/over", lambda _: over.set() or {})
+    cells = [
+        f"%%orchestra_execute {WF} -o run\nprompt: hi",
+        f"import requests\nassert requests.get({far.base_url + '/over'!r}).ok\nrun.wait(60);",
+    ]
+    status, said, written = papermilled(environment, tmp_path, *cells)
+    assert status == 0, said
+    (card,) = written[1].outputs
+    assert "✔ completed" in card["data"]["text/plain"]
+    assert written[2].outputs == []

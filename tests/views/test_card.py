@@ -199,6 +199,10 @@ def test_text_is_shown_as_text_and_keeps_what_stands_in_columns() -> None:
     assert ["x = 1" in part or "| a |" in part for part in kept] == [True, True]
     for line in ("a   b   c", "    indented", "\ttab"):
         assert "font-family" not in value.html(line)
+    program = "rows = [1]\nif rows:\n    print(rows)\n"
+    assert value.html({"code": program}).count("<pre") == 1
+    assert "font-family" not in value.html({"code": program})
+    assert "font-family" in value.html({"answer": program})
 
 
 def test_long_values_are_cut_with_a_way_to_all() -> None:
