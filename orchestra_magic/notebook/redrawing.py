@@ -21,14 +21,12 @@ _open: list[Redrawn] = []
 
 def follow(shown: Redrawn) -> None:
     """Let the cells that end from now on show it once more, until it is final."""
-    if shown not in _open:
+    if shown not in _open and not _hears_threads():
         _open.append(shown)
 
 
 def after_cell(*_: Any) -> None:
     """Show what has become final since the last cell. IPython calls it at the end of each cell."""
-    if not _open or _hears_threads():
-        return
     for shown in list(_open):
         if shown.again():
             _open.remove(shown)
