@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import contextlib
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from orchestra_magic.client.keys import Key
+
 TESTS = str(Path(__file__).parents[1])
-_CLOSED = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, int, float, complex)
+_CLOSED = (types.ModuleType, int, float, complex)
 _DEEP = 60
 
 
@@ -40,7 +43,7 @@ class Hunt:
                 self.text(path.read_bytes(), str(path))
 
     def thing(self, root: object, where: str) -> None:
-        """Look into everything that can be reached from an object by attributes, items, causes and frames."""
+        """Look into everything that can be reached from an object by attributes, items, causes, frames and functions."""
         seen: dict[int, object] = {}
         waiting: list[tuple[object, str, int]] = [(root, where, 0)]
         while waiting:
@@ -67,6 +70,13 @@ def _inside(value: Any) -> Iterator[tuple[str, object]]:
     if isinstance(value, types.TracebackType):
         yield from _variables(value)
         return
+    if isinstance(value, Key):  # the one place that keeps it: of this, only what it shows is looked at
+        return
+    if isinstance(value, type):
+        if value.__module__.startswith("orchestra_magic"):
+            yield from _attributes(value)
+        return
+    yield from _called(value)
     if isinstance(value, BaseException):
         for name in ("args", "__cause__", "__context__", "__traceback__", "__notes__"):
             yield f".{name}", getattr(value, name, None)
@@ -75,9 +85,24 @@ def _inside(value: Any) -> Iterator[tuple[str, object]]:
             for key, inner in list(value.items()):
                 yield " key", key
                 yield f"[{key!r:.40}]", inner
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list | tuple | set | frozenset | deque):
         yield from ((f"[{number}]", inner) for number, inner in enumerate(list(value)))
     yield from _attributes(value)
+
+
+def _called(value: Any) -> Iterator[tuple[str, object]]:
+    """What a function was given to keep: its object, its defaults, the variables around it; of a generator its own."""
+    yield ".__self__", getattr(value, "__self__", None)
+    if isinstance(value, types.MethodType):
+        yield ".__func__", value.__func__
+    elif isinstance(value, types.FunctionType):
+        yield ".__defaults__", value.__defaults__
+        yield ".__kwdefaults__", value.__kwdefaults__
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # a variable that has no value yet
+                yield f" closed over {name}", cell.cell_contents
+    elif isinstance(value, types.GeneratorType) and value.gi_frame is not None:
+        yield ".gi_frame", dict(value.gi_frame.f_locals)
 
 
 def _variables(value: types.TracebackType) -> Iterator[tuple[str, object]]:

@@ -11,7 +11,9 @@ import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +67,15 @@ def test_the_hunt_finds_what_is_there(key: str, tmp_path: Path) -> None:
     slotted = Slotted()
     slotted.kept = {"deep": [(f"Bearer {key}",)]}
 
-    def raising() -> None:
-        raise ValueError
+    def generated(kept: str) -> Iterator[str]:
+        yield kept
 
     hidden: Any = ValueError()
     hidden.__context__ = OSError(1, key[: len(key) // 2])
-    for number, thing in enumerate([slotted, hidden, {key: 1}, [key.upper().encode()]]):
+    text = f"Bearer {key}"
+    things = [slotted, hidden, {key: 1}, [key.upper().encode()], deque([key]), generated(key)]
+    functions = [text.strip, slotted.__repr__, partial(print, key), lambda: text, lambda given=key: given]
+    for number, thing in enumerate([*things, *functions]):
         hunt = Hunt(key)
         hunt.thing(thing, f"thing {number}")
         assert hunt.found, number
@@ -295,7 +300,13 @@ def test_netrc_does_not_replace_the_key(orchestra: Orchestra, server: Scripted, 
     server.on("POST", EXECUTE, STARTED)
     orchestra.workflows()
     orchestra.execute(WF, INPUTS)
-    assert [said.headers["Authorization"] for said in server.said] == [f"Bearer {key}"] * 3
+    # Beyond this computer the session trusts the environment, and so would read the file: here by way of a proxy.
+    settings.chosen.allow_insecure = True
+    settings.chosen.proxies = {"http": f"http://{server.host}"}
+    server.on("GET", "http://far.example/workflows", LISTED)
+    Orchestra("http://far.example", key).workflows()
+    assert server.said[-1].path == "http://far.example/workflows"
+    assert [said.headers["Authorization"] for said in server.said] == [f"Bearer {key}"] * 4
 
 
 class Ring(KeyringBackend):
@@ -314,7 +325,10 @@ class Ring(KeyringBackend):
         self.kept[service, username] = password
 
 
-def test_a_key_from_the_keyring(server: Scripted, key: str, hunt: Hunt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_from_the_keyring(
+    server: Scripted, key: str, hunt: Hunt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "orchestra_magic")
     before, ring = keyring.get_keyring(), Ring()
     keyring.set_keyring(ring)
     try:
@@ -329,12 +343,14 @@ def test_a_key_from_the_keyring(server: Scripted, key: str, hunt: Hunt, monkeypa
         with pytest.raises(OrchestraConfigError, match="no API key") as caught:
             orchestra.workflows()
         hunt.thing(caught.value, "the error of a key store that fails")
+        assert "no key from the keyring: RuntimeError" in caplog.text
+        hunt.text(caplog.text, "the logs")
     finally:
         keyring.set_keyring(before)
 
 
 def test_the_embedded_servers_process_has_no_key(
-    isolated: Path, key: str, hunt: Hunt, monkeypatch: pytest.MonkeyPatch
+    isolated: Path, key: str, hunt: Hunt, monkeypatch: pytest.MonkeyPatch, starts: list[Any]
 ) -> None:
     """Neither the key of another server in its environment, nor its own token where others can look."""
     monkeypatch.setenv("ORCHESTRA_API_KEY", key)
@@ -344,6 +360,10 @@ def test_the_embedded_servers_process_has_no_key(
     try:
         run = orchestra.execute("hello", {"name": "Ada"}).wait(60)
         assert run.outputs
+        for executable, arguments, _, environment in starts:
+            hunt.thing([executable, *arguments], "the command line of a process")
+            hunt.thing(dict(os.environ if environment is None else environment), "the environment of a process")
+        assert starts
         server = embedded.find()
         assert server is not None
         token = Hunt(server.token)
@@ -371,6 +391,28 @@ def test_the_embedded_servers_process_has_no_key(
     finally:
         about = json.loads(paths.server_file().read_text())
         os.kill(about["pid"], signal.SIGTERM)
+
+
+STARTS: list[Any] | None = None
+
+
+def _heard(event: str, about: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and STARTS is not None:
+        STARTS.append(about)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every process that is started here, with arguments and environment: also those that end before one looks."""
+    if _heard not in HOOKS:  # a hook stays for as long as the process
+        sys.addaudithook(_heard)
+        HOOKS.append(_heard)
+    seen: list[Any] = []
+    monkeypatch.setattr(sys.modules[__name__], "STARTS", seen)
+    return seen
+
+
+HOOKS: list[Any] = []
 
 
 @pytest.fixture
