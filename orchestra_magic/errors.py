@@ -20,6 +20,8 @@ In IPython each shows as one line, and still is a real error that stops *Run All
 
 from __future__ import annotations
 
+import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .client.run import Run
+
+# A front end sends the cells of a *Run All* one after the other, and a kernel stops those that it has when one fails.
+# A stack takes IPython as long as they need to arrive; one line does not, and the cell below would go on.
+_GATHERING_SECONDS = 0.1
 
 __all__ = [
     "NotFound",
@@ -56,6 +62,8 @@ class OrchestraError(Exception):
         # short too, but the kernel then sends no `error` output, and nbval passes the cell.
         from .views.words import clean  # what a server says must not steer a terminal
 
+        if "ipykernel" in sys.modules:
+            time.sleep(_GATHERING_SECONDS)
         if OrchestraError.verbose:
             return clean("".join(traceback.format_exception(self)).rstrip()).split("\n")
         return [clean(f"{type(self).__name__}: {self}")]
