@@ -135,11 +135,13 @@ def _adopted(lost: _Lost, found: _Found) -> RunState | None:
 
 def _look(orchestra: Orchestra, lost: _Lost) -> _Found:
     """Look for the lost run once."""
+    history = list(_recent(orchestra, lost))
+    # Read after the history: a start of this computer that made one of its runs is noted by now.
     entries = journal.entries()
     others = {entry.run_id: entry.key for entry in entries if entry.run_id is not None}
     fitting: list[RunState] = []
     certain = True
-    for state, possible_from, certain_from in _recent(orchestra, lost):
+    for state, possible_from, certain_from in history:
         if state.raw.get("idempotency_key") == lost.key or others.get(state.id) == lost.key:
             return _Found(exact=state)
         not_ours = "idempotency_key" in state.raw or state.id in others  # who shows keys has kept ours

@@ -213,6 +213,20 @@ def test_to_reconcile_again_gives_the_same_run(orchestra: Orchestra, server: Scr
     assert orchestra.reconcile(lost).id == orchestra.reconcile(lost).id == "one"
 
 
+def test_a_start_that_goes_out_during_the_look_keeps_its_run(orchestra: Orchestra, server: Scripted) -> None:
+    """Of another kernel, with equal inputs: its run is in the history before it has its own answer."""
+
+    def history(_: Said) -> list[dict[str, Any]]:
+        journal.intended("theirs", base_url=server.base_url, workflow_id=WF, digest=journal.digest(INPUTS))
+        return [past("theirs")]
+
+    server.on("POST", EXECUTE, LOST)
+    server.on("GET", RUNS, history)
+    lost = execute(orchestra)
+    assert isinstance(lost, RunUnconfirmed)
+    assert [run.id for run in lost.candidates] == ["theirs"]
+
+
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     running = LocalServer(tmp_path_factory.mktemp("embedded")).start()
