@@ -45,14 +45,20 @@ class Parts:
             made.add_class(css)
             return made
 
-        self.out = labelled(widgets.Text, "Save run as", "orchestra-out", placeholder="name of a variable, such as run")
+        self.out = labelled(
+            widgets.Text,
+            "Save run as",
+            "orchestra-out",
+            placeholder="name of a variable, such as run",
+            continuous_update=False,
+        )
         indent = f"-1px 0 5px calc({width} + 10px)"
         self.out_note = widgets.HTML(layout=widgets.Layout(margin=indent))
         self.out_note.add_class("orchestra-message")
         self._run_id = run_id
         self.note_out("")
         simple = [kind for kind in kinds.KINDS if "choice" not in kind]
-        self.new_name = labelled(widgets.Text, "Name", "orchestra-new-name")
+        self.new_name = labelled(widgets.Text, "Name", "orchestra-new-name", continuous_update=False)
         self.new_kind = labelled(widgets.Dropdown, "Kind", "orchestra-new-kind", options=simple)
         self.new_done = _button("Add", "Add this input to the form", "orchestra-add-done")
         self.new = widgets.VBox([self.new_name, self.new_kind, self.new_done], layout=_layout(shown=False))

@@ -133,6 +133,7 @@ def journey(
     assert len(orchestra_server.get(runs)) == before
 
     page.keyboard.type(topic)
+    page.keyboard.press("Tab")
     expect(form).to_contain_text("3 inputs are not right yet: first rows.")  # now as the fields change
     for name, text in {"brief": "Short.", "count": "4", "share": "0.75"}.items():
         tab_to(page, name)

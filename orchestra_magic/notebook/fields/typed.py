@@ -44,10 +44,11 @@ class TextControl(Control):
     _TEXTS = frozenset({kinds.TEXT, kinds.LONG_TEXT, kinds.FILE, kinds.DATE, kinds.TIME, kinds.DATETIME})
 
     def _made(self, known: Input, look: dict[str, Any]) -> Any:
-        # The kernel must never be behind what was typed when the button is pressed.
+        # The kernel must never be behind what was typed when the button is pressed. While it sees to one change,
+        # ipywidgets holds back the next, but not the press: so there is one, when the field is left.
         hint = self._HINTS.get(self.kind, "")
         hint += ", or $name for a variable" if hint and not self.raw else ""
-        look = {**look, "placeholder": hint, "continuous_update": True}
+        look = {**look, "placeholder": hint, "continuous_update": False}
         return (
             widgets.Textarea(rows=self._ROWS.get(self.kind, 2), **look)
             if self.kind in self._TALL
