@@ -121,7 +121,8 @@ def _one(name: str, said: Any, source: str) -> Input:
 
 def _required(said: Mapping[str, Any], source: str) -> bool:
     """Whether a run cannot start without it: a graph that declares an input without a default needs it."""
-    return "default" not in said and bool(said.get("required", source == "declared"))
+    word = said.get("required")  # of an object it may be the list of its members
+    return "default" not in said and (word if isinstance(word, bool) else source == "declared")
 
 
 def _type(word: str, form: str) -> str | None:
