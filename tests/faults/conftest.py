@@ -20,12 +20,16 @@ from traitlets.config import Config
 
 from orchestra_magic.client import reconcile, settings, transport
 
+from .hunt import Hunt
 from .table import RUN, Fault
 
 WF = "1234f567-bb12-1234-b7cd-f7a71a98cd24"
 EXECUTE, RUNS = f"/workflows/{WF}/execute", f"/workflows/{WF}/runs"
 INPUTS = {"prompt": "hello"}
+STATE, STEPS = f"{RUNS}/{RUN}", f"{RUNS}/{RUN}/steps"
+LISTED = [{"workflow_id": WF, "name": "Say hi", "graph": {"nodes": {}, "input_data": {"prompt": {"type": "string"}}}}]
 LIMIT = 20_000_000
+PLACES: dict[str, int] = {}
 
 
 class Far:
@@ -143,3 +147,18 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     if "orchestra_magic" in made.extension_manager.loaded:
         made.extension_manager.unload_extension("orchestra_magic")
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def hunt(key: str, request: pytest.FixtureRequest, figures: None) -> Iterator[Hunt]:
+    """A hunt that must end with nothing found."""
+    made = Hunt(key)
+    yield made
+    PLACES[request.node.name] = made.nothing()
+
+
+@pytest.fixture(scope="module")
+def figures() -> Iterator[None]:
+    """Say how far was looked."""
+    yield
+    print(f"{len(PLACES)} hunts, {sum(PLACES.values())} places")
