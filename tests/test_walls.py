@@ -56,7 +56,6 @@ def test_arrows_go_one_way(room: str) -> None:
     ("module", "only"),
     [
         ("requests", {"client/transport.py"}),
-        ("dbos", {"local/engine.py"}),
         (
             "ipywidgets",
             {
@@ -116,9 +115,8 @@ def test_the_start_is_light(action: str) -> None:
         "yaml",
         "pandas",
         "numpy",
-        "dbos",
         "starlette",
-        "sqlalchemy",
+        "uvicorn",
     }
 
 

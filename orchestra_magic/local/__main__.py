@@ -15,7 +15,7 @@ from .._version import __version__
 from . import process
 from .private import LinkError, keep_own_bits
 
-_NEEDS = ("dbos", "starlette", "uvicorn")
+_NEEDS = ("starlette", "uvicorn")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

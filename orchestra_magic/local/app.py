@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .knowledge.bases import Bases
     from .runs import Runs, View
     from .store import Store
+    from .versions import Versions
 
 BASE = "/api/v1/workflow"
 LONGEST_WAIT = 60.0
@@ -47,6 +48,8 @@ class Routes:
     ----------
     store : Store
         The workflows.
+    versions : Versions
+        Their graphs.
     runs : Runs
         The runs.
     bases : Bases
@@ -55,8 +58,16 @@ class Routes:
         Says what ``GET /status`` shows.
     """
 
-    def __init__(self, store: Store, runs: Runs, bases: Bases, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        versions: Versions,
+        runs: Runs,
+        bases: Bases,
+        status: Callable[[], Mapping[str, Any]],
+    ) -> None:
         self._store = store
+        self._versions = versions
         self._runs = runs
         self._knowledge = KnowledgeRoutes(bases)
         self._status = status
@@ -155,7 +166,7 @@ class Routes:
     async def diagram(self, request: Request) -> Response:
         """Return the picture of a workflow."""
         row = await self._workflow(request)
-        graph, _ = await self._runs.graph(row["workflow_id"], row["version"])
+        graph, _ = await self._versions.graph(row["workflow_id"], row["version"])
         return JSON(diagram_answer(graph))
 
     async def execute(self, request: Request) -> Response:
@@ -168,7 +179,7 @@ class Routes:
         if key is not None and not key.strip():
             raise HTTPException(400, "the Idempotency-Key is empty: send one that is this run's alone, or none")
         try:
-            run_id = await self._runs.accept(row, plain(inputs), key)
+            run_id = await self._runs.accept(row["workflow_id"], row["version"], plain(inputs), key)
         except KeyReusedError:
             raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
         except ValueError as error:

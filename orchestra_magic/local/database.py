@@ -9,8 +9,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from .private import LinkError, open_private
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+_Asked = tuple[Work[Any], "asyncio.Future[Any]"]
+_Done = tuple["asyncio.Future[Any]", Any, "Exception | None"]
 _WRITE_AGAIN = 2.0
 _log = logging.getLogger(__name__)
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
@@ -35,13 +37,11 @@ class Database:
     ----------
     path : Path
         The file; it is made, for its owner alone, where there is none.
-    schema : int
-        The version of the tables that this program knows.
-    create : str
-        The SQL that makes them.
+    schema : Sequence[str]
+        What each version of the tables adds to the one before, as SQL; the first makes them.
     """
 
-    def __init__(self, path: Path, schema: int, create: str) -> None:
+    def __init__(self, path: Path, schema: Sequence[str]) -> None:
         self._path = path
         try:
             private_file(path)
@@ -49,11 +49,11 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             raise unusable(path, error) from None
         try:
-            self._prepare(schema, create)
+            self._prepare(schema)
         except (DataError, sqlite3.Error) as error:
             self._connection.close()
             raise unusable(path, error) if isinstance(error, sqlite3.Error) else error from None
-        self._waiting: SimpleQueue[tuple[Work[Any], Future[Any]] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[_Asked | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="writer", daemon=True)
         self._writer.start()
         self._readers = ThreadPoolExecutor(1, "reader")
@@ -61,9 +61,9 @@ class Database:
 
     async def write(self, work: Work[T]) -> T:
         """Do ``work`` in a transaction and return its result when that is on the disk."""
-        future: Future[T] = Future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.put((work, future))
-        return await asyncio.wrap_future(future)
+        return await future
 
     async def read(self, work: Work[T]) -> T:
         """Return what ``work`` reads."""
@@ -82,9 +82,9 @@ class Database:
         connection.row_factory = sqlite3.Row
         return connection
 
-    def _prepare(self, schema: int, create: str) -> None:
+    def _prepare(self, schema: Sequence[str]) -> None:
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > schema:
+        if found > len(schema):
             raise DataError(
                 f"{self._path} was written by a newer version of orchestra_magic; nothing was changed. "
                 "Upgrade this one, or choose another folder with --data"
@@ -94,8 +94,8 @@ class Database:
             self._connection.execute(f'SELECT 1 FROM "{row[0]}" LIMIT 1').fetchone()  # noqa: S608  (a name in its own file)
         for pragma in _PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
-        if found < schema:
-            self._connection.executescript(f"BEGIN; {create}; PRAGMA user_version={schema}; COMMIT")
+        for version, added in enumerate(schema[found:], found + 1):
+            self._connection.executescript(f"BEGIN; {added}; PRAGMA user_version={version}; COMMIT")
 
     def _write_all(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -111,28 +111,34 @@ class Database:
             if last:
                 return
 
-    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+    def _commit(self, batch: list[_Asked]) -> None:
+        done: list[_Done] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for work, future in batch:
                 self._connection.execute("SAVEPOINT one")
                 try:
-                    done.append((future, work(self._connection)))
+                    done.append((future, work(self._connection), None))
                 except Exception as error:  # noqa: BLE001  (it belongs to who asked for the work)
                     self._connection.execute("ROLLBACK TO one")
-                    future.set_exception(error)
+                    done.append((future, None, error))
                 self._connection.execute("RELEASE one")
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            done = [(future, None, error) for _, future in batch]
+        batch[0][1].get_loop().call_soon_threadsafe(_settle, done)
+
+
+def _settle(done: list[_Done]) -> None:
+    for future, result, error in done:
+        if future.done():
+            continue  # whoever asked was stopped meanwhile
+        if error is None:
+            future.set_result(result)
         else:
-            for future, result in done:
-                future.set_result(result)
+            future.set_exception(error)
 
 
 def unusable(path: Path, error: Exception) -> DataError:

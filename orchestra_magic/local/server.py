@@ -22,6 +22,7 @@ from .. import paths
 from .._version import __version__
 from . import files
 from .app import BASE, Routes, build
+from .changes import Changes
 from .connections import ACCEPTED_AT_ONCE, Connection
 from .database import DataError, unusable
 from .engine import Engine
@@ -34,6 +35,7 @@ from .runs import Runs
 from .sandbox.access import limits_of_the_sandbox
 from .sandbox.runner import Sandbox
 from .store import Store
+from .versions import Versions
 
 _GRACE = 2
 _WAITING = 2048
@@ -109,11 +111,10 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     sandbox = Sandbox()
     bases = Bases(options.data / "knowledge")
     small = SmallModel()
-    runs = Runs(store, Services(sandbox, bases, small))
-    engine = Engine(options.data, runs.work)
-    engine.launch()
-    crashed = await store.fact("stopped") == "no"
-    await runs.recover(engine, crashed=crashed)
+    versions, changes = Versions(store), Changes()
+    engine = Engine(store, versions, Services(sandbox, bases, small), changes)
+    runs = Runs(store, versions, engine, changes)
+    await engine.recover(crashed=await store.fact("stopped") == "no")
     await store.fact("stopped", "no")
     sandbox.prepare()
 
@@ -121,19 +122,19 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
         return {key: about[key] for key in about if key != "token"} | {"runs": runs.active}
 
     idle = Idle(options.idle_hours * 3600, lambda: runs.active)
-    routes = Routes(store, runs, bases, status)
+    routes = Routes(store, versions, runs, bases, status)
     app = build(routes, about["token"], idle.touch)
-    # Runs that are under way are left as after a crash: the next server goes on with them.
     server = _Server(app, routes.close, answers)
     watch = asyncio.create_task(_stop_when_idle(server, idle))
     await server.serve([listener])
     watch.cancel()
+    # First of all: a step whose process is ended under it would be a failed one.
+    await engine.close()
     await sandbox.close()
     await small.close()
     await bases.close()
     await store.fact("stopped", "yes")
     store.close()
-    engine.close()
     _log.info("stopped")
 
 

@@ -1,7 +1,6 @@
-"""What the server remembers beside the engine: workflows in all their versions, and every run that was accepted.
+"""What the server remembers: workflows in all their versions, every run that was accepted, and its finished steps.
 
-A run is accepted when its row is here. The engine is told afterwards, and again after a crash, so that
-none is lost in between.
+A run is accepted when its row is here, and a step is finished when it is recorded here.
 """
 
 from __future__ import annotations
@@ -11,13 +10,15 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .database import Database
-from .values import dumps, now
+from .values import dumps, loads, now
 
-SCHEMA = 1
-_CREATE = """
+if TYPE_CHECKING:
+    from .steps import Record
+
+_WORKFLOWS_AND_RUNS = """
 CREATE TABLE graphs (hash TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE workflows (
     workflow_id TEXT PRIMARY KEY, name TEXT NOT NULL, version INTEGER NOT NULL, shipped TEXT,
@@ -37,6 +38,13 @@ CREATE INDEX runs_of_workflow ON runs (workflow_id, seq);
 CREATE INDEX runs_to_finish ON runs (seq) WHERE ended IS NULL;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 """
+_STEPS = """
+CREATE TABLE steps (
+    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, key TEXT NOT NULL, record TEXT NOT NULL,
+    UNIQUE (run, key)
+)
+"""
+SCHEMA = (_WORKFLOWS_AND_RUNS, _STEPS)
 _WORKFLOW = """
 SELECT w.*, v.trusted, v.hash, g.document FROM workflows w
 JOIN versions v ON v.workflow_id = w.workflow_id AND v.version = {version} JOIN graphs g USING (hash)
@@ -73,7 +81,7 @@ class Store(Database):
     """The file with our tables."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "orchestra.sqlite", SCHEMA, _CREATE)
+        super().__init__(folder / "orchestra.sqlite", SCHEMA)
 
     async def workflows(self) -> list[sqlite3.Row]:
         """Return every workflow in its current version, the oldest first."""
@@ -172,10 +180,20 @@ class Store(Database):
         query = f"SELECT * FROM runs WHERE seq IN ({page}) ORDER BY seq DESC"  # noqa: S608  (constants)
         return await self.read(lambda db: db.execute(query, (workflow_id, limit, offset)).fetchall())
 
-    async def unfinished(self) -> list[sqlite3.Row]:
-        """Return the runs that have no end, the oldest first."""
-        query = "SELECT * FROM runs WHERE ended IS NULL ORDER BY seq"
-        return await self.read(lambda db: db.execute(query).fetchall())
+    async def unfinished(self) -> list[str]:
+        """Return the ids of the runs that have no end, the oldest first."""
+        query = "SELECT run_id FROM runs WHERE ended IS NULL ORDER BY seq"
+        return await self.read(lambda db: [row["run_id"] for row in db.execute(query)])
+
+    async def record(self, seq: int, step: Record) -> None:
+        """Write down a step of the run with this number."""
+        row = (seq, step["key"], dumps(step))
+        await self.write(lambda db: db.execute("INSERT INTO steps VALUES (?, ?, ?)", row))
+
+    async def steps(self, seq: int) -> list[Record]:
+        """Return the recorded steps of the run with this number, in the order in which they ended."""
+        query = "SELECT record FROM steps WHERE run = ? ORDER BY rowid"
+        return await self.read(lambda db: [loads(row["record"]) for row in db.execute(query, (seq,))])
 
     async def count_recovery(self, run_ids: list[str]) -> None:
         """Note that a crash interrupted these runs once more."""
@@ -203,7 +221,7 @@ class Store(Database):
         return await self.read(lambda db: [row["run_id"] for row in db.execute(query, (before, keep))])
 
     async def forget(self, run_ids: list[str]) -> None:
-        """Delete runs."""
+        """Delete runs, with their steps."""
         query = "DELETE FROM runs WHERE run_id = ?"
         await self.write(lambda db: db.executemany(query, [(run_id,) for run_id in run_ids]))
 

@@ -10,15 +10,12 @@ from .graph import START, Graph
 from .nodes import TYPES, Node
 from .steps import COMPLETED, FAILED, Record, Stop, mapped
 
-Reservation = Callable[[Callable[[], Awaitable[Record]]], Awaitable[Record]]
-"""Runs a step at its reserved place, or returns what is recorded there."""
-
 
 class Execute(Protocol):
     """Runs one node: what the walk asks for."""
 
     def __call__(self, node: Node, key: str, scope: Mapping[str, Any], absent: Mapping[str, str]) -> Awaitable[Record]:
-        """Return the finished record of the step."""
+        """Return the finished record of the step, when it is written down."""
 
 
 class Walk:
@@ -30,12 +27,14 @@ class Walk:
         What to run.
     inputs : Mapping[str, Any]
         The inputs, defaults included.
-    reserve : Callable[[str], Reservation]
-        Gives the next step its place. It is called in the same order for the same graph, always.
+    recorded : Mapping[str, dict]
+        What earlier attempts at this run recorded, by the keys of the steps: it is recalled, not run again.
     execute : Execute
         Runs one node.
     seen : Callable[[Record], None]
         Hears of every finished step, also one that is only recalled.
+    stop : Stop
+        Ends the steps under way, and begins no more.
     """
 
     def __init__(
@@ -43,20 +42,20 @@ class Walk:
         graph: Graph,
         inputs: Mapping[str, Any],
         *,
-        reserve: Callable[[str], Reservation],
+        recorded: Mapping[str, Record],
         execute: Execute,
         seen: Callable[[Record], None],
+        stop: Stop,
     ) -> None:
         self._graph = graph
         self._inputs = inputs
+        self._recorded = recorded
         self._execute = execute
         self._seen = seen
-        self.stop = Stop()
-        """Set it to end the steps under way and begin no more."""
+        self._stop = stop
         self.failure: str | None = None
         """Why the run failed, with the node named."""
         self._last: dict[str, Record] = {}
-        self._places = {key: reserve(key) for component in graph.components for key in self._keys(component)}
 
     async def run(self) -> None:
         """Go the whole way."""
@@ -72,6 +71,8 @@ class Walk:
         finally:
             for task in tasks:
                 task.cancel()
+            # Steps end their processes before anybody thinks that the run is over.
+            await asyncio.wait(tasks)
 
     def outputs(self) -> dict[str, Any]:
         """Return the variables of every node that has an output, in topological order."""
@@ -89,11 +90,6 @@ class Walk:
         variables = self._mapped(name)
         return next(iter(variables.values())) if len(variables) == 1 else variables or None
 
-    def _keys(self, component: list[str]) -> list[str]:
-        if not self._graph.in_loop(component):
-            return component
-        return [f"{name}#{visit}" for name in component for visit in range(1, self._graph.max_visits + 1)]
-
     async def _component(self, component: list[str], before: list[asyncio.Task[None]]) -> None:
         if before:
             await asyncio.wait(before)
@@ -106,7 +102,7 @@ class Walk:
         """Go round in steps: all nodes that were reached run together, then those that they lead to."""
         visits = dict.fromkeys(component, 0)
         reached = [name for name in component if self._entered(name, component)]
-        while reached and not self.stop.is_set():
+        while reached and not self._stop.is_set():
             for name in reached:
                 visits[name] += 1
                 if visits[name] > self._graph.max_visits:
@@ -130,15 +126,12 @@ class Walk:
         return record["targets"] is None or target in record["targets"]
 
     async def _node(self, name: str, key: str) -> None:
-        if self.stop.is_set():
+        if self._stop.is_set():
             return
-        node = self._graph.nodes[name]
-        scope, absent = self._scope(name)
-
-        async def work() -> Record:
-            return await self._execute(node, key, scope, absent)
-
-        record = await self._places[key](work)
+        record = self._recorded.get(key)
+        if record is None:
+            scope, absent = self._scope(name)
+            record = await self._execute(self._graph.nodes[name], key, scope, absent)
         self._last[name] = record
         self._seen(record)
         if record["status"] == FAILED and not record["survived"]:
@@ -146,7 +139,7 @@ class Walk:
 
     def _fail(self, name: str, message: str) -> None:
         self.failure = self.failure or f"{name}: {message}"
-        self.stop.set()
+        self._stop.set()
 
     def _scope(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Return what ``name`` may refer to, and why names are missing that it could have been given."""

@@ -1,7 +1,7 @@
 """The crash test as a number: two hundred runs of about a second, and a server that is killed ten times meanwhile.
 
 Run it with ``pytest tests/benchmarks/test_engine_crash.py -m slow``. Every step notes its beginning in a file. After
-each kill the engine's file says which steps are recorded: one of them that begins again in a later process was
+each kill the server's file says which steps are recorded: one of them that begins again in a later process was
 executed twice. A step that was under way at the kill begins again by right, and is counted apart.
 """
 
@@ -74,19 +74,19 @@ class Server:
                 time.sleep(0.02)
 
     def recorded(self) -> set[tuple[str, str]]:
-        """Return the steps that the engine's file holds."""
+        """Return the steps that the server's file holds."""
         # In a copy: whoever opens the file after a kill mends it, and that is the server's part.
         with tempfile.TemporaryDirectory(dir=self.home) as folder:
-            for path in (self.home / "local" / "data").glob("engine.sqlite*"):
+            for path in (self.home / "local" / "data").glob("orchestra.sqlite*"):
                 if not path.name.endswith("-shm"):
                     shutil.copy(path, folder)
-            return self._read(Path(folder) / "engine.sqlite")
+            return self._read(Path(folder) / "orchestra.sqlite")
 
     @staticmethod
     def _read(path: Path) -> set[tuple[str, str]]:
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-            return {tuple(row) for row in db.execute("SELECT workflow_uuid, function_name FROM operation_outputs")}
+            return {tuple(row) for row in db.execute("SELECT run_id, key FROM steps JOIN runs ON run = seq")}
 
     def notes(self) -> list[tuple[int, tuple[str, str]]]:
         lines = (line.split() for line in (self.home / "notes").read_text().splitlines())

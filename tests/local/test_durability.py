@@ -130,9 +130,9 @@ def test_a_run_outlives_its_workflow(restarted, code_files):
     assert (run["status"], run["outputs"]) == ("completed", 3)
 
 
-def test_no_run_is_a_step_of_another(tmp_path):
-    """More runs than there are places for: the next begins where one ends, and owes it nothing."""
+def test_more_runs_than_there_are_places_for(tmp_path):
+    """The next begins where one ends; each has all its steps, once."""
     subprocess.run([sys.executable, OURS, tmp_path, "150", "80"], check=True, capture_output=True, timeout=300)
-    with contextlib.closing(sqlite3.connect(tmp_path / "engine.sqlite")) as engine:
-        recorded = engine.execute("SELECT function_name, count(*) FROM operation_outputs GROUP BY 1").fetchall()
+    with contextlib.closing(sqlite3.connect(tmp_path / "orchestra.sqlite")) as db:
+        recorded = db.execute("SELECT key, count(*) FROM steps GROUP BY 1").fetchall()
     assert dict(recorded) == {"a": 155, "b": 155, "c": 155}

@@ -16,7 +16,7 @@ from .embedded import LocalServer
 SECRET = "somebody else's\n"
 FILES = [
     *("local/server.json", "local/server.log", "local/server.lock", "local/start.lock", "local/crash.log"),
-    *("local/identity.json", "local/data/lock", "local/data/orchestra.sqlite", "local/data/engine.sqlite"),
+    *("local/identity.json", "local/data/lock", "local/data/orchestra.sqlite"),
     *("local/data/orchestra.sqlite-wal", "local/data/knowledge/notes.sqlite"),
 ]
 

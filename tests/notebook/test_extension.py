@@ -210,7 +210,7 @@ def test_loading_loads_nothing_heavy() -> None:
     code = (
         "import sys; from IPython.core.interactiveshell import InteractiveShell as S; s = S.instance();"
         "s.run_line_magic('load_ext', 'orchestra_magic');"
-        "print([m for m in ('requests', 'yaml', 'ipywidgets', 'numpy', 'pandas', 'dbos') if m in sys.modules])"
+        "print([m for m in ('requests', 'yaml', 'ipywidgets', 'numpy', 'pandas', 'starlette') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.strip() == "[]"

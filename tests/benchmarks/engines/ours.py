@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+from orchestra_magic.local.changes import Changes
 from orchestra_magic.local.engine import Engine
 from orchestra_magic.local.nodes import TYPES, Call, NodeType, Outcome, Services
 from orchestra_magic.local.runs import Runs
 from orchestra_magic.local.store import Store
+from orchestra_magic.local.versions import Versions
 
 GRAPH = {
     "input_data": {"n": "integer"},
@@ -58,21 +60,19 @@ async def _main(folder: str, runs: int, clients: int) -> None:
     from pace import pace, say
 
     store = Store(Path(folder))
-    ours = Runs(store, Services(None, None))  # type: ignore[arg-type]
-    engine = Engine(Path(folder), ours.work)
-    engine.launch()
-    await ours.recover(engine, crashed=False)
-    workflow = await store.save("three", "three", GRAPH)
+    versions, changes = Versions(store), Changes()
+    engine = Engine(store, versions, Services(None, None), changes)  # type: ignore[arg-type]
+    ours = Runs(store, versions, engine, changes)
+    await store.save("three", "three", GRAPH)
 
     async def run(number: int) -> None:
-        view = await ours.wait(await ours.accept(workflow, {"n": number}, None), None, 60)
+        view = await ours.wait(await ours.accept("three", 1, {"n": number}, None), None, 60)
         assert view, number
         assert view.status == "completed", view
 
     figures = await pace(run, runs, clients)
-    ours.close()
+    await engine.close()
     store.close()
-    engine.close()
     say(figures)
 
 
