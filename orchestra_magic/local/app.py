@@ -171,7 +171,10 @@ class Routes:
 
     async def execute(self, request: Request) -> Response:
         """Start a run."""
-        row = await self._workflow(request)
+        workflow_id = request.path_params["workflow_id"]
+        version = self._store.current(workflow_id)
+        if version is None:
+            raise _no_workflow(workflow_id)
         inputs = await read_body(request)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
@@ -179,7 +182,7 @@ class Routes:
         if key is not None and not key.strip():
             raise HTTPException(400, "the Idempotency-Key is empty: send one that is this run's alone, or none")
         try:
-            run_id = await self._runs.accept(row["workflow_id"], row["version"], plain(inputs), key)
+            run_id = await self._runs.accept(workflow_id, version, plain(inputs), key)
         except KeyReusedError:
             raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
         except ValueError as error:
@@ -226,7 +229,7 @@ class Routes:
         workflow_id = request.path_params["workflow_id"]
         row = await self._store.workflow(workflow_id)
         if row is None or (row["deleted"] and not deleted):
-            raise HTTPException(404, f"there is no workflow {workflow_id}")
+            raise _no_workflow(workflow_id)
         return row
 
     async def _view(self, request: Request) -> View:
@@ -235,6 +238,10 @@ class Routes:
         if view is None or view.row["workflow_id"] != workflow_id:
             raise HTTPException(404, f"workflow {workflow_id} has no run {run_id}")
         return view
+
+
+def _no_workflow(workflow_id: str) -> HTTPException:
+    return HTTPException(404, f"there is no workflow {workflow_id}")
 
 
 def build(routes: Routes, token: str, used: Callable[[], None]) -> Guard:

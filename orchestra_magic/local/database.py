@@ -119,7 +119,10 @@ class Database:
                 self._connection.execute("SAVEPOINT one")
                 try:
                     done.append((future, work(self._connection), None))
-                except Exception as error:  # noqa: BLE001  (it belongs to who asked for the work)
+                except Exception as error:
+                    # A disk that is full may have undone the whole transaction, not this work alone.
+                    if not self._connection.in_transaction:
+                        raise
                     self._connection.execute("ROLLBACK TO one")
                     done.append((future, None, error))
                 self._connection.execute("RELEASE one")

@@ -82,6 +82,13 @@ class Store(Database):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "orchestra.sqlite", SCHEMA)
+        # Every start of a run asks for it, and a row of the file would bring the whole graph along.
+        query = "SELECT workflow_id, version FROM workflows WHERE NOT deleted"
+        self._current: dict[str, int] = dict(map(tuple, self._connection.execute(query)))
+
+    def current(self, workflow_id: str) -> int | None:
+        """Return the current version of a workflow; None where there is none, or none any more."""
+        return self._current.get(workflow_id)
 
     async def workflows(self) -> list[sqlite3.Row]:
         """Return every workflow in its current version, the oldest first."""
@@ -134,12 +141,16 @@ class Store(Database):
 
         await self.write(work)
         query = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ?"
-        return await self.read(lambda db: db.execute(query, (workflow_id,)).fetchone())
+        row: sqlite3.Row = await self.read(lambda db: db.execute(query, (workflow_id,)).fetchone())
+        if not row["deleted"]:
+            self._current[workflow_id] = row["version"]
+        return row
 
     async def delete(self, workflow_id: str) -> None:
         """Take a workflow out of the list. Its runs keep what they need."""
         query = "UPDATE workflows SET deleted = 1, updated = ? WHERE workflow_id = ?"
         await self.write(lambda db: db.execute(query, (now(), workflow_id)))
+        self._current.pop(workflow_id, None)
 
     async def accept(self, run: NewRun) -> tuple[sqlite3.Row, bool]:
         """Store a run; return its row, and whether it is new.

@@ -13,11 +13,16 @@ from .embedded import LocalServer
 from .graphs import code, graph
 
 GRAPH = graph(
-    {"a": code("import time\ntime.sleep(1.5)\n{{n}}"), "b": code("{{a.data.results}} + 1")},
+    {
+        "a": code("import time\ntime.sleep(1.5)\n[{{n}}, 'x' * {{size}}]"),
+        "b": code("{{a.data.results}}[0] + 1"),
+    },
     *("START a", "a b", "b END"),
     selectedOutput="b",
-    input_data={"n": "integer"},
+    input_data={"n": "integer", "size": 0},
 )
+# More than SQLite keeps in memory: the disk refuses it in the middle of a transaction.
+LARGE = 4_000_000
 IN_A_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
 
 
@@ -47,7 +52,7 @@ class Full:
         data = home / "small"
         data.mkdir()
         self.server = LocalServer(home)
-        done = on_a_small_disk(self.server, data, "4m", "start")
+        done = on_a_small_disk(self.server, data, "64m", "start")
         assert done.returncode == 0, done.stderr
         self.server.read()
         self.filler = Path(f"/proc/{self.server.pid}/root{data}/filler")
@@ -85,14 +90,15 @@ def may_mount():
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="prlimit is of Linux")
 @pytest.mark.parametrize("kind", [Limited, Full])
-def test_a_disk_that_is_full_for_a_while(tmp_path, kind):
+@pytest.mark.parametrize("size", [0, LARGE], ids=["small", "large"])
+def test_a_disk_that_is_full_for_a_while(tmp_path, kind, size):
     if kind is Full and not may_mount():
         pytest.skip("may not mount here")
     disk = kind(tmp_path)
     server = disk.server
     try:
         workflow = server.upload(GRAPH, name="slow")
-        accepted = {server.execute(workflow, {"n": n}): n for n in range(4)}
+        accepted = {server.execute(workflow, {"n": n, "size": size if n == 0 else 0}): n for n in range(4)}
         disk.fill()
         refused = refusal(server, workflow, accepted)
         assert refused.status_code == 507
