@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,7 +71,9 @@ async def _main(folder: str, runs: int, clients: int) -> None:
         assert view, number
         assert view.status == "completed", view
 
+    loop, process = time.thread_time(), time.process_time()
     figures = await pace(run, runs, clients)
+    figures["cpu_of_commits"] = 1 - (time.thread_time() - loop) / (time.process_time() - process)
     await engine.close()
     store.close()
     say(figures)
