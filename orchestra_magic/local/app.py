@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from .answers import diagram_answer, run_answer, step_answer, workflow_answer
-from .database import DataError, is_passing
+from .database import DataError
 from .graph import Fault, GraphError, read_graph
 from .json_http import JSON, read_body
 from .knowledge.routes import KnowledgeRoutes
 from .openapi import describe
+from .patience import is_full
 from .security import Guard
 from .store import KeyReusedError
 from .values import dumps, plain
@@ -194,7 +195,7 @@ class Routes:
         row = await self._workflow(request, deleted=True)
         limit, offset = _number(request, "limit", 100), _number(request, "offset", 0)
         rows = await self._store.runs(row["workflow_id"], min(limit, _MOST_RUNS), offset)
-        return JSON([run_answer(self._runs.view_of(one)) for one in rows])
+        return JSON([run_answer(await self._runs.view_of(one)) for one in rows])
 
     async def get_run(self, request: Request) -> Response:
         """Return one run, in a list. With ``Prefer: wait`` the answer is held until there is something new."""
@@ -289,7 +290,7 @@ async def _data_error(_request: Request, error: Exception) -> Response:
 
 async def _disk_error(_request: Request, error: Exception) -> Response:
     _log.error("the disk refused: %s", error)
-    if is_passing(error):
+    if is_full(error):
         detail = f"the server could not write to its disk ({error}); nothing was started. Make room on it"
         return JSON({"detail": detail}, 507)
     return JSON({"detail": f"the server's data cannot be used ({error}); `orchestra-local logs` says more"}, 500)

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from .patience import is_full
 from .private import LinkError, open_private
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 _Asked = tuple[Work[Any], "asyncio.Future[Any]"]
 _Done = tuple["asyncio.Future[Any]", Any, "Exception | None"]
-_WRITE_AGAIN = 2.0
-_log = logging.getLogger(__name__)
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON")
 
 
@@ -127,7 +124,7 @@ class Database:
                     done.append((future, None, error))
                 self._connection.execute("RELEASE one")
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001  (the thread goes on, and who asked is told)
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             done = [(future, None, error) for _, future in batch]
@@ -146,7 +143,7 @@ def _settle(done: list[_Done]) -> None:
 
 def unusable(path: Path, error: Exception) -> DataError:
     """Return what to say of a file of ours that cannot be opened."""
-    if is_passing(error):
+    if is_full(error):
         return DataError(f"{path} cannot be written to ({error}); nothing was overwritten. Make room on its disk")
     if isinstance(error, OSError | sqlite3.OperationalError):
         return DataError(f"{path} cannot be used ({error}); nothing was overwritten. See who may write there")
@@ -154,30 +151,6 @@ def unusable(path: Path, error: Exception) -> DataError:
         f"{path} is no database that can be read ({error}); nothing was changed. "
         "Put back a copy of the folder, or move it away to begin anew"
     )
-
-
-def is_passing(error: BaseException) -> bool:
-    """Tell whether a disk refused what it may take later: it is full, or over a quota."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-    return isinstance(error, sqlite3.OperationalError) and any(
-        sign in str(error) for sign in ("disk is full", "disk I/O error", "database is locked")
-    )
-
-
-async def persistently(write: Callable[[], Awaitable[T]], what: str) -> T:
-    """Do ``write``, again and again while the disk is full: what was done is not lost for want of room."""
-    said = False
-    while True:
-        try:
-            return await write()
-        except (OSError, sqlite3.Error) as error:
-            if not is_passing(error):
-                raise
-            if not said:
-                _log.error("%s waits to be written down: %s. It is tried again every few seconds", what, error)
-                said = True
-        await asyncio.sleep(_WRITE_AGAIN)
 
 
 def private_file(path: Path) -> None:

@@ -33,10 +33,11 @@ class Idle:
 
     async def over(self) -> None:
         """Return when the time is over; with no limit, never."""
-        while True:
+        while self._seconds:
             if self._active():
                 self.touch()
             left = self._last + self._seconds - time.monotonic()
-            if self._seconds and left <= 0:
+            if left <= 0:
                 return
             await asyncio.sleep(min(max(left, _SHORTEST_LOOK), _LONGEST_LOOK))
+        await asyncio.Event().wait()

@@ -13,23 +13,22 @@ from typing import Any
 from .changes import Changes
 from .engine import Engine
 from .inputs import with_defaults
-from .steps import CANCELLED, RUNNING, Record
-from .store import Ending, NewRun, Store
+from .steps import RUNNING, Record
+from .store import QUEUED, NewRun, Store
 from .values import dumps, loads, now
 from .versions import Versions
 
-QUEUED = "queued"
 _PRUNED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class View:
-    """A run as it is now. ``steps`` is None where the store has them; see :meth:`Runs.steps`."""
+    """A run as it is now. ``steps`` are those of a run that is under way; :meth:`Runs.steps` gives all, and whole."""
 
     row: sqlite3.Row
     status: str
     node_outputs: Mapping[str, Any]
-    steps: list[Record] | None
+    steps: list[Record]
 
     @property
     def finished(self) -> bool:
@@ -39,7 +38,7 @@ class View:
     @property
     def tag(self) -> str:
         """Tell this state of the run and its steps from every other, also after a restart."""
-        states = [[step["key"], step["status"]] for step in self.steps or ()]
+        states = [[step["key"], step["status"]] for step in self.steps]
         said = dumps([self.row["run_id"], self.status, self.row["ended"], states])
         return f'"{hashlib.sha256(said.encode()).hexdigest()[:20]}"'
 
@@ -101,23 +100,28 @@ class Runs:
         """Return a run as it is now."""
         live = self._engine.live(run_id)
         row = live.row if live and live.row else await self._store.run(run_id)
-        return None if row is None else self.view_of(row)
+        return None if row is None else await self.view_of(row)
 
-    def view_of(self, row: sqlite3.Row) -> View:
-        """Return the run of ``row`` as it is now."""
+    async def view_of(self, row: sqlite3.Row) -> View:
+        """Return the run whose row was read just now."""
+        run_id = row["run_id"]
+        live = self._engine.live(run_id)
+        if row["ended"] is None and live is None and not self._engine.waits(run_id):
+            # It ended between the reading and now.
+            row = await self._store.run(run_id) or row
         if row["ended"] is not None:
-            return View(row, row["status"], loads(row["node_outputs"]), None)
-        live = self._engine.live(row["run_id"])
+            return View(row, row["status"], loads(row["node_outputs"]), [])
         if live is None:
-            return View(row, QUEUED, {}, None)
+            return View(row, QUEUED, {}, [])
         return View(row, RUNNING, live.outputs(), list(live.steps.values()))
 
     async def steps(self, view: View) -> list[Record]:
         """Return the steps of a run, in the order in which they began."""
-        steps = view.steps
-        if steps is None:
-            steps = await self._store.steps(view.row["seq"])
-        return sorted(steps, key=lambda step: int(step["started"]))
+        recorded = await self._store.steps(view.row["seq"])
+        known = {step["key"] for step in recorded}
+        live = self._engine.live(view.row["run_id"])
+        under_way = [step for step in live.steps.values() if step["key"] not in known] if live else []
+        return sorted([*recorded, *under_way], key=lambda step: int(step["started"]))
 
     async def wait(self, run_id: str, tag: str | None, seconds: float) -> View | None:
         """Return a run when its state is no longer ``tag`` (without one: when it is over), or the time is up."""
@@ -126,7 +130,7 @@ class Runs:
         ended = None
         while True:
             with self._changes.listening(run_id, to_the_end=tag is None) as listener:
-                view = self.view_of(ended) if ended else await self.view(run_id)
+                view = await self.view_of(ended) if ended else await self.view(run_id)
                 left = deadline - loop.time()
                 if view is None or view.finished or left <= 0 or self._closing:
                     return view
@@ -137,12 +141,7 @@ class Runs:
 
     async def cancel(self, run_id: str) -> bool:
         """Stop a run; return whether there was anything to stop."""
-        live = self._engine.live(run_id)
-        ending = Ending(CANCELLED, "the run was cancelled", live.outputs() if live else {})
-        row = await self._store.finish(run_id, ending)
-        await self._engine.stop(run_id, row)
-        self._changes.tell(run_id, row, over=True)
-        return row is not None
+        return await self._engine.cancel(run_id)
 
     async def prune(self, *, days: float | None, keep: int | None) -> int:
         """Delete finished runs that are older, or more for a workflow, than asked; return how many."""

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -114,8 +114,9 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     versions, changes = Versions(store), Changes()
     engine = Engine(store, versions, Services(sandbox, bases, small), changes)
     runs = Runs(store, versions, engine, changes)
-    await engine.recover(crashed=await store.fact("stopped") == "no")
+    crashed = await store.fact("stopped") == "no"
     await store.fact("stopped", "no")
+    await engine.recover(crashed=crashed)
     sandbox.prepare()
 
     def status() -> dict[str, Any]:
@@ -124,12 +125,16 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     idle = Idle(options.idle_hours * 3600, lambda: runs.active)
     routes = Routes(store, versions, runs, bases, status)
     app = build(routes, about["token"], idle.touch)
-    server = _Server(app, routes.close, answers)
+
+    async def stopping() -> None:
+        # Before anything else: a step whose process is ended under it would be a failed one.
+        await engine.close()
+        routes.close()
+
+    server = _Server(app, stopping, answers)
     watch = asyncio.create_task(_stop_when_idle(server, idle))
     await server.serve([listener])
     watch.cancel()
-    # First of all: a step whose process is ended under it would be a failed one.
-    await engine.close()
     await sandbox.close()
     await small.close()
     await bases.close()
@@ -147,7 +152,7 @@ async def _stop_when_idle(server: _Server, idle: Idle) -> None:
 class _Server(uvicorn.Server):
     """Uvicorn that says when it answers, and lets waiting requests go before it stops."""
 
-    def __init__(self, app: Any, stopping: Callable[[], None], answers: Callable[[], None]) -> None:
+    def __init__(self, app: Any, stopping: Callable[[], Awaitable[None]], answers: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -172,7 +177,7 @@ class _Server(uvicorn.Server):
         self._answers()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._stopping()
+        await self._stopping()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

@@ -18,6 +18,8 @@ and whether the run survived it."""
 COMPLETED, FAILED, CANCELLED, RUNNING = "completed", "failed", "cancelled", "running"
 _SHOWN_INPUT = 1 << 18
 _LONGEST_WAIT = 30.0
+_LONGEST_ASKED = 300.0
+"""What the other side may ask for; who wants to be asked after an hour is not waited for."""
 
 
 def begin(node: Node, key: str) -> Record:
@@ -36,6 +38,11 @@ def begin(node: Node, key: str) -> Record:
         "notes": None,
         "survived": False,
     }
+
+
+def outline(record: Record) -> Record:
+    """Return a finished step without what may be large: who wants that finds it in the store."""
+    return {key: record[key] for key in ("key", "node", "status", "started")}
 
 
 class Stop:
@@ -90,8 +97,10 @@ async def run_step(record: Record, call: Call, absent: Mapping[str, str], stop: 
         if not work.done():
             work.cancel()
             await asyncio.wait({work})
-    if work.cancelled():
+    if work.cancelled() and stop.is_set():
         record.update(status=CANCELLED, error="the run was stopped while this step was under way")
+    elif work.cancelled():
+        record.update(status=FAILED, error="the node gave up: it cancelled itself")
     elif error := work.exception():
         if not isinstance(error, NodeError | references.UnknownReferenceError):
             raise error
@@ -138,7 +147,7 @@ async def _try(kind: NodeType, inputs: dict[str, Any], call: Call) -> Outcome:
         except NodeError as error:
             if attempt >= retries or (asked is None and not error.transient):
                 raise
-            wait = min(max(wait, error.after or 0.0), _LONGEST_WAIT)
+            wait = max(wait, min(error.after or 0.0, _LONGEST_ASKED))
         attempt += 1
         await asyncio.sleep(wait)
 

@@ -51,6 +51,9 @@ JOIN versions v ON v.workflow_id = w.workflow_id AND v.version = {version} JOIN 
 """
 
 
+QUEUED = "queued"
+
+
 @dataclass(frozen=True)
 class NewRun:
     """A run that asks to be accepted."""

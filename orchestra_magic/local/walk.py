@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .graph import START, Graph
+from .loops import later
 from .nodes import TYPES, Node
 from .steps import COMPLETED, FAILED, Record, Stop, mapped
+
+T = TypeVar("T")
+Scope = tuple[Mapping[str, Any], Mapping[str, str]]
+"""What a node may refer to, and why names are missing that it could have been given."""
 
 
 class Execute(Protocol):
@@ -49,13 +54,18 @@ class Walk:
     ) -> None:
         self._graph = graph
         self._inputs = inputs
-        self._recorded = recorded
+        self._recorded = dict(recorded)
         self._execute = execute
         self._seen = seen
         self._stop = stop
         self.failure: str | None = None
         """Why the run failed, with the node named."""
         self._last: dict[str, Record] = {}
+        failed = [record for record in recorded.values() if _is_the_end(record)]
+        if failed:
+            # Before it is recalled in its place, the others would begin what they never would have.
+            first = min(failed, key=lambda record: int(record["ended"]))
+            self._fail(first["node"], first["error"])
 
     async def run(self) -> None:
         """Go the whole way."""
@@ -65,14 +75,7 @@ class Walk:
             before = [done[source] for source in sources if source in done]
             task = asyncio.create_task(self._component(component, before))
             done.update(dict.fromkeys(component, task))
-        tasks = set(done.values())
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            # Steps end their processes before anybody thinks that the run is over.
-            await asyncio.wait(tasks)
+        await _all(set(done.values()))
 
     def outputs(self) -> dict[str, Any]:
         """Return the variables of every node that has an output, in topological order."""
@@ -99,18 +102,28 @@ class Walk:
             await self._node(component[0], component[0])
 
     async def _loop(self, component: list[str]) -> None:
-        """Go round in steps: all nodes that were reached run together, then those that they lead to."""
-        visits = dict.fromkeys(component, 0)
+        """Go round: what was reached runs, once nothing else can still lead to it in the same round."""
         reached = [name for name in component if self._entered(name, component)]
-        while reached and not self._stop.is_set():
-            for name in reached:
+        inner = {name: [target for target in self._graph.inner(name) if target in component] for name in component}
+        after = later(reached, inner)
+        visits = dict.fromkeys(component, 0)
+        while reached:
+            ready = [name for name in reached if not any(name in after[one] for one in reached if one != name)]
+            for name in ready:
                 visits[name] += 1
                 if visits[name] > self._graph.max_visits:
                     limit = self._graph.max_visits
                     self._fail(name, f"the loop came round more than settings.max_visits = {limit} times")
                     return
-            await asyncio.gather(*(self._node(name, f"{name}#{visits[name]}") for name in reached))
-            reached = [name for name in component if any(self._leads(source, name) for source in reached)]
+            # Each sees what there was before any of them ran, also where some are only recalled.
+            works = [self._node(name, f"{name}#{visits[name]}") for name in ready]
+            if not all(await _all({asyncio.ensure_future(work) for work in works})):
+                return
+            reached = [
+                name
+                for name in component
+                if (name in reached and name not in ready) or any(self._leads(source, name) for source in ready)
+            ]
 
     def _entered(self, name: str, component: list[str]) -> bool:
         """Tell whether a live edge leads to ``name`` from outside its loop."""
@@ -125,23 +138,27 @@ class Walk:
             return False
         return record["targets"] is None or target in record["targets"]
 
-    async def _node(self, name: str, key: str) -> None:
-        if self._stop.is_set():
-            return
-        record = self._recorded.get(key)
+    def _node(self, name: str, key: str) -> Awaitable[bool]:
+        """Return what runs a node, or recalls it, with what there is to refer to now; it tells whether it did."""
+        recorded = self._recorded.pop(key, None)
+        return self._run(name, key, recorded, self._scope(name))
+
+    async def _run(self, name: str, key: str, record: Record | None, scope: Scope) -> bool:
         if record is None:
-            scope, absent = self._scope(name)
-            record = await self._execute(self._graph.nodes[name], key, scope, absent)
+            if self._stop.is_set():
+                return False
+            record = await self._execute(self._graph.nodes[name], key, *scope)
         self._last[name] = record
         self._seen(record)
-        if record["status"] == FAILED and not record["survived"]:
+        if _is_the_end(record):
             self._fail(name, record["error"])
+        return True
 
     def _fail(self, name: str, message: str) -> None:
         self.failure = self.failure or f"{name}: {message}"
         self._stop.set()
 
-    def _scope(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    def _scope(self, name: str) -> Scope:
         """Return what ``name`` may refer to, and why names are missing that it could have been given."""
         scope = dict(self._inputs)
         absent: dict[str, str] = {}
@@ -165,6 +182,21 @@ class Walk:
             return {}
         node = self._graph.nodes[record["node"]]
         return mapped(TYPES[node.type], node, record["output"], partly=True)
+
+
+async def _all(tasks: set[asyncio.Future[T]]) -> list[T]:
+    """Return what each gives. Where one raises, or this is cancelled, the others have ended first."""
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _is_the_end(record: Record) -> bool:
+    """Tell whether the run fails by this step."""
+    return record["status"] == FAILED and not record["survived"]
 
 
 def _has_output(record: Record) -> bool:

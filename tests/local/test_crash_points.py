@@ -6,55 +6,23 @@ from typing import Any
 
 import pytest
 
-from orchestra_magic.local.changes import Changes
-from orchestra_magic.local.engine import Engine
-from orchestra_magic.local.nodes import TYPES, NodeType, Outcome, Services
-from orchestra_magic.local.references import fill
-from orchestra_magic.local.runs import Runs
+from orchestra_magic.local.nodes import TYPES
 from orchestra_magic.local.store import Store
-from orchestra_magic.local.versions import Versions
 
+from .engines import Doing, choice, doing, life
 from .graphs import graph
-
-
-class Adding(NodeType):
-    """Adds one to what it is given, and counts how often it was run."""
-
-    name = "adding"
-
-    def __init__(self):
-        self.executed = Counter()
-
-    def inputs(self, call):
-        return {"to": fill(call.node.metadata["to"], call.scope) or 0}
-
-    async def run(self, inputs, call):
-        self.executed[call.node.name, inputs["to"]] += 1
-        await asyncio.sleep(0)
-        return Outcome(inputs["to"] + 1)
-
-
-def adding(to):
-    return {"type": "adding", "metadata": {"to": to}}
-
-
-def choice(variable, operator, value, then, otherwise):
-    criteria = [{"variable": variable, "operator": operator, "value": value}]
-    conditions = [{"name": "first", "criteria": criteria, "then": then}]
-    return {"type": "conditional", "metadata": {"conditions": conditions, "else": otherwise}}
-
 
 GRAPH = graph(
     {
-        "a": adding("{{n}}"),
-        "left": adding("{{a}}"),
-        "right": adding("{{a}}"),
+        "a": doing("{{n}}"),
+        "left": doing("{{a}}"),
+        "right": doing("{{a}}"),
         "which": choice("{{left}}", ">", 100, "never", "join"),
-        "never": adding("{{left}}"),
-        "join": adding("{{right}}"),
-        "again": adding("{{again}}"),
+        "never": doing("{{left}}"),
+        "join": doing("{{right}}"),
+        "again": doing("{{again}}"),
         "enough": choice("{{again}}", "<", 3, "again", "last"),
-        "last": adding("{{again}}"),
+        "last": doing("{{again}}"),
     },
     *("START a", "a left", "a right", "left which", "which never", "which join", "right join", "never join"),
     *("join again", "again enough", "enough again", "enough last", "last END"),
@@ -94,65 +62,58 @@ class Dying(Store):
         return await self._or_die(super().finish(run_id, ending))
 
 
-def assembled(store):
-    versions, changes = Versions(store), Changes()
-    engine = Engine(store, versions, Services(None, None), changes)
-    return engine, Runs(store, versions, engine, changes)
-
-
-async def life(folder, at, *, written):
+async def until_death(folder, at, *, written):
     """Run the graph in a server that dies; return the run's id. The run is over where it does not come to that."""
     store = Dying(folder, at, written=written)
-    await store.save("w", "w", GRAPH)
-    engine, runs = assembled(store)
-    run_id = await runs.accept("w", 1, {"n": 4}, None)
-    over = asyncio.ensure_future(runs.wait(run_id, None, 20))
-    died = asyncio.ensure_future(store.died.wait())
-    await asyncio.wait({over, died}, return_when=asyncio.FIRST_COMPLETED)
-    over.cancel()
-    died.cancel()
-    await engine.close()
-    store.close()
+    async with life(store) as server:
+        run_id = await server.start(GRAPH, {"n": 4})
+        over = asyncio.ensure_future(server.runs.wait(run_id, None, 20))
+        died = asyncio.ensure_future(store.died.wait())
+        await asyncio.wait({over, died}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        died.cancel()
     return run_id, store.writes
 
 
 async def afterlife(folder, run_id):
     """Let the next server go on; return the run and its steps."""
-    store = Store(folder)
-    engine, runs = assembled(store)
-    await engine.recover(crashed=True)
-    view = await runs.wait(run_id, None, 20)
-    steps = await runs.steps(view)
-    await engine.close()
-    store.close()
-    return view, steps
+    async with life(folder) as server:
+        await server.engine.recover(crashed=True)
+        view = await server.runs.wait(run_id, None, 20)
+        return view, await server.runs.steps(view)
 
 
 @pytest.fixture
-def node(monkeypatch):
-    made = Adding()
-    monkeypatch.setitem(TYPES, "adding", made)
-    return made
+def executed(monkeypatch):
+    counted = Counter()
+
+    async def add(to, call):
+        counted[call.key] += 1
+        await asyncio.sleep(0)
+        return (to or 0) + 1
+
+    monkeypatch.setitem(TYPES, "doing", Doing(add))
+    return counted
 
 
-def test_a_life_without_death(node, tmp_path):
-    run_id, writes = asyncio.run(life(tmp_path, 100, written=False))
+def test_a_life_without_death(executed, tmp_path):
+    run_id, writes = asyncio.run(until_death(tmp_path, 100, written=False))
     view, steps = asyncio.run(afterlife(tmp_path, run_id))
     assert (view.status, view.row["outputs"]) == ("completed", "4")
     assert sorted(step["key"] for step in steps) == KEYS
     assert writes == len(KEYS) + 1
-    assert set(node.executed.values()) == {1}
+    assert set(executed.values()) == {1}
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, len(KEYS) + 2))
-def test_death_at_every_write(node, tmp_path, at, written):
-    run_id, _ = asyncio.run(life(tmp_path, at, written=written))
-    recorded = dict(node.executed)
+def test_death_at_every_write(executed, tmp_path, at, written):
+    run_id, _ = asyncio.run(until_death(tmp_path, at, written=written))
+    before = set(executed)
     view, steps = asyncio.run(afterlife(tmp_path, run_id))
     assert (view.status, view.row["outputs"], view.row["error"]) == ("completed", "4", None)
     assert sorted(step["key"] for step in steps) == KEYS
     # At most what was under way is run again: the step whose write was cut off, and its neighbour in parallel.
-    again = {name: times for name, times in node.executed.items() if times > 1}
-    assert again.items() <= dict.fromkeys(recorded, 2).items()
+    again = {name: times for name, times in executed.items() if times > 1}
+    assert again.items() <= dict.fromkeys(before, 2).items()
     assert len(again) <= (1 if written else 2)

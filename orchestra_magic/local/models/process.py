@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from ..patience import unless_all_ends
 from ..values import dumps, loads
 
 IDLE_SECONDS = 300.0
@@ -84,6 +85,7 @@ class ModelProcess:
         line = await stdout.readline()
         if not line.endswith(b"\n"):
             code = await self._process.wait()
+            await unless_all_ends(code)
             raise ModelProcessError(f"the process of the model died (exit status {code})")
         answer: dict[str, Any] = loads(line)
         return answer

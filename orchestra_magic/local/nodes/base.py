@@ -66,9 +66,16 @@ class Call:
 
     node: Node
     run_id: str
+    key: str
+    """The name of this step in its run: the node's, and in a loop which round it is."""
     scope: Mapping[str, Any]
     services: Services
     trusted: bool = True
+
+    @property
+    def idempotency_key(self) -> str:
+        """What a service is sent with anything that it is to do once, also if it is asked again after a crash."""
+        return f"{self.run_id}:{self.key}"
 
 
 @dataclass

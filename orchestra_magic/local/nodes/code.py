@@ -73,6 +73,8 @@ class CodeNode(NodeType):
         except NotIsolatedError as refused:
             way = "" if call.trusted else "; or read the code, and upload the workflow again as trusted"
             raise NodeError(f"{refused}{way}") from None
+        except OSError as refused:
+            raise NodeError(f"no process could be started for the code: {refused}") from None
         error = done.error or done.stopped or ""
         good = not error
         data = {

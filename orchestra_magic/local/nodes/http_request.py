@@ -69,7 +69,7 @@ class HttpRequest(Integration):
             headers.setdefault("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
         if method not in _SAFE:
             # After a crash the same request may go out once more: whoever knows this header does it once.
-            headers.setdefault("Idempotency-Key", f"{call.run_id}:{call.node.name}")
+            headers.setdefault("Idempotency-Key", call.idempotency_key)
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
         answer = await _send(method, str(inputs["url"]), headers, secret, sent, timeout)
         if answer.status in _LATER or answer.status >= _SERVER_ERROR:

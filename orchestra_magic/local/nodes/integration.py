@@ -38,7 +38,7 @@ class Integration(ABC):
         """Do the work; return the members of ``data``, ``results`` among them.
 
         A member ``error`` that is not empty says what the service refused: the run goes on.
-        A second try after a crash has the same ``call.run_id`` and node name: send them as an idempotency key.
+        A second try after a crash has the same ``call.idempotency_key``: send it where the service takes one.
 
         Raises
         ------

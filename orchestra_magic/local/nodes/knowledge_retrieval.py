@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from .. import references
 from ..database import DataError
 from ..knowledge.bases import UnknownBaseError
 from ..knowledge.searching import FULL_TEXT, MODES
+from ..patience import may_pass
 from ..values import text
 from .base import Call, Node, NodeError, NodeType, Outcome
 
@@ -53,6 +55,8 @@ class KnowledgeRetrievalNode(NodeType):
             found = await bases.search(inputs["knowledge_base"], inputs["query"], inputs["top_k"], inputs["mode"])
         except (UnknownBaseError, DataError) as error:
             raise NodeError(str(error)) from None
+        except sqlite3.Error as error:
+            raise NodeError(f"the knowledge base cannot be read: {error}", transient=may_pass(error)) from None
         notes: dict[str, Any] = {"mode": found.mode}
         if found.mode != inputs["mode"]:
             notes["instead_of"] = inputs["mode"]

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..patience import unless_all_ends
 from ..values import plain
 from .access import access, search_path
 from .execution import Execution, Limits
@@ -104,6 +105,7 @@ class Process:
             execution.stopped = f"the code ran longer than {limits.timeout:g} s and was ended"
         elif not await self._read_result(result, execution):
             await self._stop()
+            await unless_all_ends(self._process.returncode)
             execution.stopped = self._reason()
         return execution
 

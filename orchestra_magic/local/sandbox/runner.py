@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ..patience import persistently
 from . import bubblewrap, strict
 from .access import network_allowed
 from .execution import Execution, Limits, NotIsolatedError
@@ -105,7 +106,8 @@ class Sandbox:
         async with self._turns:
             if chosen == STRICT:
                 return await self._strict.run(code, values, limits)
-            process = await (Process.start(_isolation(trusted=trusted)) if chosen == BWRAP else self._take())
+            isolation = _isolation(trusted=trusted) if chosen == BWRAP else None
+            process = await persistently(lambda: self._take(isolation), "a code node")
             try:
                 return await process.run(code, values, limits)
             finally:
@@ -124,13 +126,13 @@ class Sandbox:
         await asyncio.gather(*self._tidying)
         self._strict.close()
 
-    async def _take(self) -> Process:
-        while self._ahead:
+    async def _take(self, isolation: Isolation | None) -> Process:
+        while self._ahead and not isolation:
             with contextlib.suppress(OSError):
                 process = await self._ahead.popleft()
                 if not process.ended:
                     return process
-        return await Process.start()
+        return await Process.start(isolation)
 
     async def _tidy(self, process: Process) -> None:
         await process.end()

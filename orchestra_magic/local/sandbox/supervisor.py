@@ -28,10 +28,13 @@ def main(result: int) -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
 
-    def end(_number: int, _frame: FrameType | None) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
         _end_all()
         _remove_folder()
-        os._exit(1)
+        # Whoever waits for this process is to see what ended it.
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, end)
     libc.prctl(_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
