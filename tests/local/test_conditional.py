@@ -7,7 +7,7 @@ from .graphs import code, graph
 
 def choose(scope, *conditions, **more):
     node = Node("c", "conditional", {"conditions": list(conditions), **more})
-    call = Call(node, "run", scope, services=None)
+    call = Call(node, "run", node.name, scope, services=None)
     kind = TYPES["conditional"]
     work = kind.run(kind.inputs(call), call)
     try:

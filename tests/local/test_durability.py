@@ -1,13 +1,17 @@
 """kill -9 at any moment: nothing that was accepted is lost, and no finished step is done again."""
 
 import contextlib
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from .graphs import code, graph
 
@@ -136,3 +140,35 @@ def test_more_runs_than_there_are_places_for(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "orchestra.sqlite")) as db:
         recorded = db.execute("SELECT key, count(*) FROM steps GROUP BY 1").fetchall()
     assert dict(recorded) == {"a": 155, "b": 155, "c": 155}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("first", ["server", "programs"])
+def test_a_computer_that_shuts_down_fails_no_step(restarted, code_files, first):
+    """It tells every process to end, in any order: what is under way is left for the next start."""
+    server = restarted
+    began = code_files / "began"
+    program = f"open({str(began)!r}, 'w').close()\nimport time\ntime.sleep(1.5)\n'done'"
+    nodes = {"a": code(program), "b": code("{{a.successful}}", output_mapping={"good": "data.results"})}
+    workflow = server.upload(graph(nodes, "START a", "a b", "b END", selectedOutput="b"), name=f"shutdown {first}")
+    run_id = server.execute(workflow)
+    while not began.exists():
+        time.sleep(0.01)
+    processes = [server.pid, *descendants(server.pid)]
+    assert len(processes) > 2
+    for pid in processes if first == "server" else reversed(processes):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    while server.running():
+        time.sleep(0.01)
+    server.start()
+    run = server.run(workflow, run_id)
+    assert (run["status"], run["outputs"]) == ("completed", True)
+    assert [step["status"] for step in server.steps(workflow, run_id)] == ["completed", "completed"]
+
+
+def descendants(pid):
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
+    ]
+    return [one for child in children for one in (child, *descendants(child))]

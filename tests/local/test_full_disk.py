@@ -66,10 +66,10 @@ class Full:
         self.filler.unlink()
 
 
-def on_a_small_disk(server, data, size, command):
-    """Run ``orchestra-local`` where ``data`` is a disk of ``size``, which nobody else sees."""
-    mount = f'mount -t tmpfs -o size={size} none "{data}" && exec "$@"'
-    ours = [sys.executable, "-m", "orchestra_magic.local", command, "--data", str(data)]
+def on_a_small_disk(server, folder, size, command, data=None):
+    """Run ``orchestra-local`` where ``folder`` is a disk of ``size``, which nobody else sees; its data is there."""
+    mount = f'mount -t tmpfs -o size={size} none "{folder}" && exec "$@"'
+    ours = [sys.executable, "-m", "orchestra_magic.local", command, "--data", str(data or folder)]
     return subprocess.run(
         [*IN_A_NAMESPACE, mount, "sh", *ours],
         env=server.environment,
@@ -137,6 +137,30 @@ def wait_for_log(server, text):
     while text not in (said := (server.home / "local" / "server.log").read_text()):
         assert time.monotonic() < deadline, said
         time.sleep(0.05)
+
+
+def test_no_room_for_a_program_to_run_in(tmp_path):
+    if not may_mount():
+        pytest.skip("may not mount here")
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    server = LocalServer(tmp_path, TMPDIR=str(folder))
+    done = on_a_small_disk(server, folder, "8m,nr_inodes=20", "start", data=tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    server.read()
+    filled = Path(f"/proc/{server.pid}/root{folder}")
+    try:
+        with contextlib.suppress(OSError):
+            for n in range(40):
+                (filled / str(n)).mkdir()
+        workflow = server.upload(GRAPH, name="slow")
+        accepted = {server.execute(workflow, {"n": n}): n for n in range(5)}
+        wait_for_log(server, "a code node waits: ")
+        for made in filled.glob("[0-9]*"):
+            made.rmdir()
+        assert {server.run(workflow, run_id)["status"] for run_id in accepted} == {"completed"}
+    finally:
+        server.stop()
 
 
 def test_no_room_to_start_in(tmp_path):

@@ -331,7 +331,7 @@ def test_a_redirect_to_a_private_address_is_refused(resolved, site):
     _, connected = resolved(public=[PUBLIC], localhost=["127.0.0.1"])
     node = Node("ask", "integration", {"integration": "http_request", "url": "http://public.example/away"})
     kind = TYPES["integration"]
-    call = Call(node, "run", {}, services=None)
+    call = Call(node, "run", node.name, {}, services=None)
     with pytest.raises(NodeError, match="localhost is 127.0.0.1, an address of this computer"):
         asyncio.run(kind.run(kind.inputs(call), call))
     assert connected == [PUBLIC]

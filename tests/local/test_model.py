@@ -248,7 +248,7 @@ def test_a_key_that_no_header_can_hold_stands_in_no_error(endpoint, monkeypatch,
     monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", endpoint.url)
     monkeypatch.setenv("ORCHESTRA_MODEL_API_KEY", key)
     node = Node("ask", "model", {"model": "m", "messages": [{"role": "user", "content": "hi"}]})
-    call = Call(node, "run", {}, services=Services(sandbox=None, knowledge=None))
+    call = Call(node, "run", node.name, {}, services=Services(sandbox=None, knowledge=None))
     kind = TYPES["model"]
     with pytest.raises(NodeError, match="a header holds what none can") as caught:
         asyncio.run(kind.run(kind.inputs(call), call))
