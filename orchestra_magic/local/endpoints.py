@@ -51,8 +51,8 @@ class Endpoint(Protocol):
             If it is known not to have it.
         """
 
-    def notes(self) -> dict[str, Any]:
-        """Return what else the step says of it."""
+    def notes(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what else the step says of it, and of what becomes of ``call``."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Server:
             )
         return name
 
-    def notes(self) -> dict[str, Any]:
+    def notes(self, _call: Mapping[str, Any]) -> dict[str, Any]:
         """Return that it was found, where it was not set."""
         if self.models is None:
             return {}

@@ -247,20 +247,24 @@ def test_a_process_that_nobody_asks_ends(echo):
     assert first != second
 
 
+def bring_weights(folder):
+    pytest.importorskip("xllamacpp")
+    if not (WEIGHTS.exists() and SMOLLM2.intact(WEIGHTS)):
+        pytest.skip("the small model is not here (93 MB): orchestra-local models add smollm2")
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        os.link(WEIGHTS, folder / WEIGHTS.name)
+    except OSError:
+        shutil.copy(WEIGHTS, folder)
+
+
 @pytest.fixture(scope="module")
 def talking(tmp_path_factory):
     """A server with the small model, and nothing else to ask."""
     from .embedded import LocalServer
 
-    pytest.importorskip("xllamacpp")
-    if not (WEIGHTS.exists() and SMOLLM2.intact(WEIGHTS)):
-        pytest.skip("the small model is not here (93 MB): orchestra-local models add smollm2")
     home = tmp_path_factory.mktemp("talking")
-    (home / "models").mkdir(mode=0o700)
-    try:
-        os.link(WEIGHTS, home / "models" / WEIGHTS.name)
-    except OSError:
-        shutil.copy(WEIGHTS, home / "models")
+    bring_weights(home / "models")
     running = LocalServer(home, ORCHESTRA_MODEL_BASE_URL="smollm2").start()
     yield running
     running.close()
@@ -295,3 +299,71 @@ def test_a_prompt_that_is_too_long_is_a_clear_failure(talking):
     node = {"type": "model", "metadata": {"model": "m", "messages": [{"role": "user", "content": "owl " * 9000}]}}
     run = talking.finish(talking.upload(graph({"ask": node}, "START ask", "ask END"), name="long"))
     assert "exceeds the available context size" in run["error"]
+
+
+def sockets(pid):
+    """Return the lines of the system's tables that are of this process, and name them by their table."""
+    links = [str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()]
+    own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    tables = {name: Path(f"/proc/net/{name}").read_text().splitlines() for name in ("tcp", "tcp6", "unix")}
+    return [(name, words) for name, lines in tables.items() for line in lines if own & set(words := line.split())]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_nobody_else_can_ask_the_process():
+    bring_weights(catalog.folder())
+
+    async def used():
+        model = SmallModel()
+        try:
+            await model.complete({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}, 60)
+            return sockets(model._process._process.pid)
+        finally:
+            await model.close()
+
+    found = asyncio.run(used())
+    assert {name for name, _ in found} <= {"unix"}
+    assert not [words[-1] for _, words in found if words[-1].startswith("/") and Path(words[-1]).exists()]
+
+
+def test_the_step_says_what_the_small_model_does_not_take():
+    given = {"model": "m", "messages": [], "stream": False, "temperature": 0, "top_k": 5, "stop": ["."], "seed": 7}
+    assert small.fitted(given) == ({**given, "max_tokens": 512}, {})
+    sent, notes = small.fitted({**given, "repetition_penalty": 1.3, "tools": [], "n_predict": 9000, "max_tokens": 9000})
+    assert sent == {**given, "repeat_penalty": 1.3, "max_tokens": 512}
+    assert notes == {
+        "renamed": {"repetition_penalty": "repeat_penalty"},
+        "lowered": {"max_tokens": 512},
+        "left_out": ["n_predict", "tools"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "sent", "notes"),
+    [
+        ({"max_tokens": 512}, 512, {}),
+        ({"max_tokens": None}, 512, {}),
+        ({"max_tokens": "5"}, "5", {}),
+        ({"max_tokens": -1}, 512, {"lowered": {"max_tokens": 512}}),
+        ({"max_tokens": 5, "max_completion_tokens": 600}, 512, {"lowered": {"max_completion_tokens": 512}}),
+        ({"repetition_penalty": 0}, 512, {"left_out": ["repetition_penalty"]}),
+    ],
+)
+def test_the_small_model_writes_no_more_than_it_can(given, sent, notes):
+    call, said = small.fitted(given)
+    assert (call, said) == ({"max_tokens": sent}, notes)
+
+
+def test_a_penalty_has_an_effect(talking):
+    def answer(**more):
+        messages = [{"role": "user", "content": "Repeat the word fox many times: fox fox fox fox"}]
+        node = {"type": "model", "metadata": {"model": "m", "temperature": 0, "messages": messages, **more}}
+        workflow = talking.upload(graph({"ask": node}, "START ask", "ask END", selectedOutput="ask"), name="penalty")
+        run = talking.finish(workflow)
+        return run["outputs"], talking.steps(workflow, run["id"])[0]["step_metadata"]
+
+    without, notes = answer(max_tokens=16)
+    assert not {"renamed", "lowered", "left_out"} & notes.keys()
+    with_penalty, notes = answer(max_tokens=16, repetition_penalty=1.5)
+    assert with_penalty != without
+    assert notes["renamed"] == {"repetition_penalty": "repeat_penalty"}

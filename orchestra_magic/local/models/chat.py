@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def load() -> lines.Answer:
     parameters.n_ctx = CONTEXT
     # Its threads wait for each other in a busy loop: with all cores taken, two are slower than one.
     parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 1) // 2)
-    server: Any = xllamacpp.Server(parameters)
+    # It is asked within this process, and yet it always listens: on a socket whose only name goes with this folder.
+    with tempfile.TemporaryDirectory() as folder:
+        parameters.hostnames = [f"{folder}/nobody.sock"]
+        server: Any = xllamacpp.Server(parameters)
 
     def answer(question: dict[str, Any]) -> dict[str, Any]:
         try:

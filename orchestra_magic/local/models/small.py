@@ -15,6 +15,13 @@ from .process import ModelProcess, ModelProcessError
 _CHAT = f"{__package__}.chat"
 MOST_TOKENS = 512
 """It writes no more: where it repeats itself, it would until the end of its context."""
+_TAKEN = (
+    *("model", "messages", "stream", "n", "seed", "stop", "temperature", "top_p", "top_k", "min_p", "typical_p"),
+    *("repeat_penalty", "repeat_last_n", "presence_penalty", "frequency_penalty", "logit_bias"),
+    *("logprobs", "top_logprobs", "response_format", "json_schema", "grammar"),
+)
+"""What llama.cpp does with this model; it passes over everything else without a word."""
+_LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 class SmallModel:
@@ -32,11 +39,9 @@ class SmallModel:
 
     async def complete(self, call: Mapping[str, Any], seconds: float) -> Answer:
         """Return the answer to ``call``. Who asks waits for those who asked before."""
-        tokens = call.get("max_tokens")
-        most = min(tokens, MOST_TOKENS) if isinstance(tokens, int) and tokens > 0 else MOST_TOKENS
-        question = {"call": {**call, "max_tokens": most}}
+        sent, _ = fitted(call)
         try:
-            answer = await asyncio.wait_for(self._process.ask(question), seconds)
+            answer = await asyncio.wait_for(self._process.ask({"call": sent}), seconds)
         except asyncio.TimeoutError:
             raise WebError(f"no answer within {seconds:g} s") from None
         except ModelProcessError as error:
@@ -55,10 +60,27 @@ class SmallModel:
         """Return its name, whatever a graph asks for."""
         return SMOLLM2.title
 
-    def notes(self) -> dict[str, Any]:
-        """Return what the step says of it."""
-        return {"quality": DEMO_QUALITY}
+    def notes(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the step says of it, and of what becomes of ``call``."""
+        return {"quality": DEMO_QUALITY, **fitted(call)[1]}
 
     async def close(self) -> None:
         """End its process."""
         await self._process.close()
+
+
+def fitted(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ``call`` as llama.cpp takes it, and what the step says of that."""
+    sent = {name: value for name, value in call.items() if name in _TAKEN}
+    notes: dict[str, Any] = {}
+    # Orchestra writes 0 for none.
+    if call.get("repetition_penalty"):
+        sent["repeat_penalty"] = call["repetition_penalty"]
+        notes["renamed"] = {"repetition_penalty": "repeat_penalty"}
+    limit, asked = next(((name, call[name]) for name in _LIMITS if call.get(name) is not None), ("", MOST_TOKENS))
+    if isinstance(asked, int | float) and not 0 < asked <= MOST_TOKENS:
+        asked = MOST_TOKENS
+        notes["lowered"] = {limit: asked}
+    sent["max_tokens"] = asked
+    left_out = sorted(call.keys() - {*_TAKEN, *_LIMITS, *notes.get("renamed", ())})
+    return sent, notes | ({"left_out": left_out} if left_out else {})

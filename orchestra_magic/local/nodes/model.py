@@ -76,7 +76,7 @@ class ModelNode(NodeType):
             asked = {**inputs, "model": endpoint.model(inputs["model"])}
         except NoEndpointError as error:
             raise NodeError(str(error)) from None
-        notes: dict[str, Any] = {"endpoint": endpoint.base_url, **endpoint.notes()}
+        notes: dict[str, Any] = {"endpoint": endpoint.base_url, **endpoint.notes(asked)}
         if asked["model"] != inputs["model"]:
             notes["model"] = asked["model"]
         while True:
