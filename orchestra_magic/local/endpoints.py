@@ -23,6 +23,8 @@ PRESETS = {"conductor": "https://models.arcee.ai/v1", **LOCAL}
 _LOOK_SECONDS = 1.0
 _OK = 200
 _SHOWN = 8
+_LLAMACPP = "llamacpp"
+"""Who owns the models of llama.cpp, which reads no name in a call where it has one model."""
 
 
 class NoEndpointError(Exception):
@@ -67,11 +69,14 @@ class Server:
         What it is asked with.
     models : list of str or None
         What it has, where it was found rather than set.
+    single : bool
+        Whether it has one model, and answers with that whatever it is asked for.
     """
 
     base_url: str
     key: str | None = field(default=None, repr=False)
     models: list[str] | None = None
+    single: bool = False
 
     async def complete(self, call: Mapping[str, Any], seconds: float) -> Answer:
         """Send ``call`` and return the answer."""
@@ -95,7 +100,10 @@ class Server:
             If a server that was found is known not to have it.
         """
         name = os.environ.get(NAME, "").strip() or asked
-        if self.models is not None and name not in self.models:
+        if self.models and self.single:
+            return self.models[0]
+        # Ollama lists every model with its tag, and takes the name without it for the latest.
+        if self.models is not None and name not in self.models and f"{name}:latest" not in self.models:
             known = ", ".join(self.models[:_SHOWN]) or "none"
             raise NoEndpointError(
                 f"the model server found at {self.base_url} has no {name!r}; it has: {known}. "
@@ -114,8 +122,8 @@ async def find(small: SmallModel | None = None) -> Endpoint:
     """Return the endpoint to use.
 
     ``ORCHESTRA_MODEL_BASE_URL`` is an address, the name of a preset, ``smollm2``, or ``none``; where it is not
-    set, a server on the usual port of Ollama, LM Studio or llama.cpp on this computer is taken, and the step says
-    so; else the small model, if it was added.
+    set, a server on the usual port of Ollama, LM Studio or llama.cpp on this computer is taken, if it has a model,
+    and the step says so; else the small model, if it was added.
 
     Raises
     ------
@@ -131,17 +139,20 @@ async def find(small: SmallModel | None = None) -> Endpoint:
             words = ", ".join((*PRESETS, SMOLLM2.name, "none"))
             raise NoEndpointError(f"{URL} is {chosen!r}; it can be an address (https://…/v1) or one of: {words}")
         return Server(PRESETS.get(word, chosen).rstrip("/"), await secrets.find(KEY))
+    empty = ""
     for url in () if chosen else LOCAL.values():
-        models = await _models(url)
-        if models is not None:
-            return Server(url, models=models)
+        server = await _look(url)
+        if server is not None and server.models:
+            return server
+        if server is not None:
+            empty = f" with a model in it, which the one at {url} has not"
     if not chosen and small is not None and SMOLLM2.added:
         return _usable(small)
     raise NoEndpointError(
         f"there is no model to ask. There are three ways to have one: start a model server on this computer (Ollama, "
-        f"LM Studio, llama.cpp); or start this server with {URL} set to the address of an OpenAI-compatible endpoint "
-        f"or to one of {', '.join(PRESETS)}, and with its key, where it needs one, in {KEY}; or, for a first try, "
-        f"orchestra-local models add {SMOLLM2.name}"
+        f"LM Studio, llama.cpp){empty}; or start this server with {URL} set to the address of an OpenAI-compatible "
+        f"endpoint or to one of {', '.join(PRESETS)}, and with its key, where it needs one, in {KEY}; or, for a first "
+        f"try, orchestra-local models add {SMOLLM2.name}"
     )
 
 
@@ -152,11 +163,14 @@ def _usable(small: SmallModel) -> SmallModel:
     return small
 
 
-async def _models(url: str) -> list[str] | None:
-    """Return the models of a server, None where there is no server of models."""
+async def _look(url: str) -> Server | None:
+    """Return the server of models at ``url``, None where there is none."""
     try:
         answer = await fetch("GET", f"{url}/models", timeout=_LOOK_SECONDS)
-        found = loads(answer.body)["data"] if answer.status == _OK else None
-        return None if found is None else [str(one["id"]) for one in found]
-    except (WebError, ValueError, KeyError, TypeError):
+        if answer.status != _OK:
+            return None
+        found = loads(answer.body)["data"] or []  # Ollama without a model says null
+        single = [one.get("owned_by") for one in found] == [_LLAMACPP]
+        return Server(url, models=[str(one["id"]) for one in found], single=single)
+    except (WebError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -25,6 +25,7 @@ class Endpoint:
 
     def __init__(self):
         self.calls, self.headers, self.answers = [], [], []
+        self.models = [{"id": "small"}, {"id": "large"}]
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +43,7 @@ class Endpoint:
             def do_GET(self):
                 self.send_response(200 if self.path == "/v1/models" else 404)
                 self.end_headers()
-                self.wfile.write(json.dumps({"data": [{"id": "small"}, {"id": "large"}]}).encode())
+                self.wfile.write(json.dumps({"data": endpoint.models}).encode())
 
             def log_message(self, *_):
                 pass
@@ -285,6 +286,7 @@ def test_a_redirect_is_not_followed(endpoint, server):
 def found(endpoint, monkeypatch):
     """No endpoint is set, and a model server runs on one of the usual ports."""
     monkeypatch.setattr(endpoints, "LOCAL", {"none": "http://127.0.0.1:1/v1", "some": endpoint.url})
+    monkeypatch.setattr(endpoint, "models", endpoint.models)
     return endpoint
 
 
@@ -296,6 +298,29 @@ def test_a_local_server_is_found_and_said(found, monkeypatch):
         chosen.model("virtuoso-large")
     monkeypatch.setenv("ORCHESTRA_MODEL_NAME", "large")
     assert chosen.model("virtuoso-large") == "large"
+
+
+def test_the_tag_of_the_latest_may_be_left_out(found):
+    found.models = [{"id": "llama3.2:latest"}, {"id": "qwen3:4b"}]
+    chosen = asyncio.run(endpoints.find())
+    assert [chosen.model(name) for name in ("llama3.2", "llama3.2:latest")] == ["llama3.2", "llama3.2:latest"]
+    with pytest.raises(NoEndpointError, match="has no 'qwen3'"):
+        chosen.model("qwen3")
+
+
+def test_llama_cpp_answers_with_its_one_model(found):
+    found.models = [{"id": "/models/x.gguf", "owned_by": "llamacpp"}]
+    assert asyncio.run(endpoints.find()).model("virtuoso-large") == "/models/x.gguf"
+    found.models.append({"id": "/models/y.gguf", "owned_by": "llamacpp"})
+    with pytest.raises(NoEndpointError, match="has no 'virtuoso-large'"):
+        asyncio.run(endpoints.find()).model("virtuoso-large")
+
+
+@pytest.mark.parametrize("models", [[], None])
+def test_a_server_without_models_is_passed_over(found, models):
+    found.models = models
+    with pytest.raises(NoEndpointError, match=f"with a model in it, which the one at {found.url} has not"):
+        asyncio.run(endpoints.find())
 
 
 @pytest.mark.parametrize(
