@@ -132,6 +132,11 @@ async def find(small: SmallModel | None = None) -> Endpoint:
     """
     chosen = os.environ.get(URL, "").strip()
     word = chosen.lower()
+    if any(mark in chosen for mark in "@?#"):
+        raise NoEndpointError(
+            f"{URL} holds more than an address: start the server without the user, the password and the query in it, "
+            f"and with the key in {KEY}"
+        )
     if small is not None and word == SMOLLM2.name:
         return _usable(small)
     if chosen and word != "none":

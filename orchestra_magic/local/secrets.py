@@ -9,7 +9,9 @@ import asyncio
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 PREFIX = "ORCHESTRA_SECRET_"
@@ -42,9 +44,20 @@ def hide(answer: bytes, values: Iterable[str | None]) -> bytes:
     """Return ``answer`` without the keys that it may echo."""
     for value in values:
         if value is not None and len(value) >= _SHORTEST:
-            for form in {value, json.dumps(value)[1:-1]}:
-                answer = answer.replace(form.encode(), MASK)
+            answer = _forms(value).sub(MASK, answer)
     return answer
+
+
+@lru_cache(maxsize=64)
+def _forms(value: str) -> re.Pattern[bytes]:
+    """Return what finds ``value`` before JSON is read, which escapes as it likes, and once more in a text inside it."""
+    return re.compile(b"".join(map(_character, value)))
+
+
+def _character(one: str) -> bytes:
+    forms = (one, json.dumps(one)[1:-1].lstrip("\\"))
+    plain, escaped = (re.escape(form.encode("utf-8", "surrogatepass")) for form in forms)
+    return rb"(?:%b|\\{1,8}(?:%b|%b|u(?i:%04x)))" % (plain, plain, escaped, ord(one))
 
 
 def hidden(value: Any, values: Iterable[str]) -> Any:

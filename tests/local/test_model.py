@@ -194,6 +194,14 @@ def test_faults_of_an_upload(server):
     assert "ORCHESTRA_MODEL_API_KEY" in found["api_key"]
 
 
+@pytest.mark.parametrize("member", ["apikey", "access_token", "Authorization", "x-api-key", "headers", "extra_headers"])
+def test_no_key_stands_in_a_graph(member):
+    node = Node("ask", "model", {"model": "m", "messages": [{"role": "user", "content": ""}], member: "sk-1"})
+    [(field, message)] = TYPES["model"].check(node, [])
+    assert field == member
+    assert message.startswith("a key does not stand in a graph")
+
+
 def test_a_refusal_that_names_nothing_is_an_error(endpoint, server):
     endpoint.answers = [(400, {"error": {"message": "no such thing as virtuoso-large"}})]
     run = server.finish("say-hi")
@@ -337,6 +345,14 @@ def test_what_is_set_comes_first(found, monkeypatch, said, url):
     chosen = asyncio.run(endpoints.find())
     assert (chosen.base_url, chosen.key, chosen.models) == (url, KEY, None)
     assert KEY not in repr(chosen)
+
+
+@pytest.mark.parametrize("said", ["http://bob:s3cret@host/v1", "bob:s3cret@host/v1", "https://host/v1?api-key=s3cret"])
+def test_no_key_stands_in_the_address(monkeypatch, said):
+    monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", said)
+    with pytest.raises(NoEndpointError, match="and with the key in ORCHESTRA_MODEL_API_KEY") as caught:
+        asyncio.run(endpoints.find())
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_word_that_is_no_preset_is_refused_and_the_presets_named(monkeypatch):

@@ -252,3 +252,20 @@ def test_the_server_says_at_its_start_what_code_can_see(server):
 def test_hidden(value, shown):
     assert secrets.hidden(value, [SITE_KEY, "short"]) == shown
     assert secrets.hide(b"short", ["short"[:3], None]) == b"short"
+
+
+def test_hidden_however_json_escapes_it():
+    key = 'sk-"pl/an\\té\nd\\'
+    as_json = json.dumps(key)
+    inside = json.dumps({"error": as_json.replace("/", "\\/")})
+    numbers = "".join(f"\\u{ord(one):04X}" for one in key)
+    for form in (key, as_json, as_json.replace("/", "\\/"), json.dumps(key, ensure_ascii=False), inside, numbers):
+        shown = secrets.hide(form.encode(), [key])
+        assert b"***" in shown
+        assert b"sk-" not in shown
+        assert b"pl" not in shown
+
+
+@pytest.mark.timeout(5)
+def test_long_answers_are_searched_in_no_time():
+    assert secrets.hide(b"\\" * 10**6, [SITE_KEY]) == b"\\" * 10**6

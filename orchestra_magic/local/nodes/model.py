@@ -16,7 +16,10 @@ TEXT = "choices[0].message.content"
 DEFAULT_TIMEOUT = 300.0
 _OURS = ("description", "output_mapping", "timeout", "retries")
 _NUMBERS = ("max_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
-_KEYS = ("api_key", "key", "token", "authorization")
+_KEYS = (
+    *("key", "apikey", "xapikey", "token", "apitoken", "accesstoken", "authtoken", "secret", "password"),
+    *("auth", "authorization", "headers", "extraheaders", "defaultheaders"),
+)
 _LATER = (408, 425, 429)
 _ERROR = 400
 _SERVER_ERROR = 500
@@ -43,7 +46,7 @@ class ModelNode(NodeType):
             if not number and not any(references.find(value)):
                 yield field, f"{field} is a number"
         for field in node.metadata:
-            if field.lower() in _KEYS:
+            if field.lower().replace("-", "").replace("_", "") in _KEYS:
                 yield field, f"a key does not stand in a graph: start the server with it in {KEY}"
         messages = node.metadata.get("messages")
         if not isinstance(messages, list) or not messages:
