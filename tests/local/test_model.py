@@ -252,6 +252,14 @@ def test_a_message_without_content_is_null_and_no_failure(endpoint, server):
     assert step["tokens"] == 0
 
 
+@pytest.mark.parametrize("count", [True, 7.5, "7", None])
+def test_only_whole_numbers_count_as_tokens(endpoint, server, count):
+    endpoint.answers = [(200, {"choices": [{"message": {"content": "hi"}}], "usage": {"total_tokens": count}})]
+    _, step = ask(server, "counting")
+    assert step["tokens"] == 0
+    assert not isinstance(step["tokens"], bool)
+
+
 @pytest.mark.parametrize("key", ["sk-planted-0123\n456789", "sk-planted-0123知456789"])
 def test_a_key_that_no_header_can_hold_stands_in_no_error(endpoint, monkeypatch, key):
     monkeypatch.setenv("ORCHESTRA_MODEL_BASE_URL", endpoint.url)
@@ -272,7 +280,13 @@ def test_both_forms_of_the_wait_that_is_asked_for():
     assert asked("7") == 7
     assert 50 < asked(formatdate(time.time() + 60, usegmt=True)) <= 60
     assert asked(formatdate(0, usegmt=True)) == 0
-    assert asked("soon") is asked("") is None
+    assert asked("soon") is asked("") is asked("²") is None
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+def test_an_empty_answer_is_called_so(endpoint, server, body):
+    endpoint.answers = [(200, body)]
+    assert server.finish("say-hi")["error"].endswith("/v1 answered 200: the answer is empty")
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"", b'{"choices": 1}'])

@@ -104,13 +104,12 @@ class Outcome:
 def wait_asked(answer: Answer) -> float | None:
     """Return the seconds that ``Retry-After`` asks to wait, in either of its forms; None where it says nothing."""
     said = answer.headers.get("retry-after", "").strip()
-    if said.isdigit():
+    if said.isdecimal():
         return float(said)
     try:
-        when = parsedate_to_datetime(said)
-    except (ValueError, TypeError, IndexError):
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, when.timestamp() - time.time())
 
 
 class NodeType(ABC):

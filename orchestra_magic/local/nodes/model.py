@@ -94,15 +94,17 @@ class ModelNode(NodeType):
         completion = _completion(endpoint, answer)
         usage = completion.get("usage")
         tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else 0
-        return Outcome(completion, tokens=tokens if isinstance(tokens, int) else 0, notes=notes | changed)
+        count = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else 0
+        return Outcome(completion, tokens=count, notes=notes | changed)
 
 
 def _completion(endpoint: Endpoint, answer: Answer) -> dict[str, Any]:
     shown = endpoint.hide(answer.body[:_SHOWN].decode("utf-8", "replace").strip())
-    if answer.status >= _ERROR or not answer.body:
+    if answer.status >= _ERROR or not shown:
         later = answer.status in _LATER or answer.status >= _SERVER_ERROR
         wait = wait_asked(answer)
-        raise NodeError(f"{endpoint.base_url} answered {answer.status}: {shown}", transient=later, after=wait)
+        said = shown or "the answer is empty"
+        raise NodeError(f"{endpoint.base_url} answered {answer.status}: {said}", transient=later, after=wait)
     try:
         completion = plain(loads(answer.body))
     except ValueError:
