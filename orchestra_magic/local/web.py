@@ -1,17 +1,17 @@
-"""Requests of nodes to the outside: one function, in threads of its own, with limits."""
+"""Requests of nodes to the outside: one function, each in a thread of its own that can be cut off, with limits."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import ipaddress
 import socket
-import ssl
-import time
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -20,9 +20,8 @@ from .._version import __version__
 
 MAX_ANSWER = 32 << 20
 _CHUNK = 1 << 16
-_GRACE = 5.0
 _HERE = ("127.0.0.1", "localhost", "::1")
-_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="web")
+_SLOTS = asyncio.Semaphore(128)
 
 
 class WebError(Exception):
@@ -48,42 +47,89 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class _PublicConnection(http.client.HTTPConnection):
-    def connect(self) -> None:
-        self.sock = _connect_public(self.host, self.port, self.timeout)
+class _Line:
+    """The connection of one request, which can be cut while the thread of the request waits at it."""
+
+    def __init__(self, *, public: bool) -> None:
+        self.public = public
+        self._lock = threading.Lock()
+        self._held: socket.socket | None = None
+        self._cut = False
+
+    def connect(self, address: tuple[str, int], timeout: float | None, _source: Any = None) -> socket.socket:
+        """Return a socket that is connected to a host and port."""
+        host, port = address
+        refused: OSError = OSError(f"{host} has no address")
+        for family, kind, protocol, _, found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            if self.public:
+                _refuse_private(host, str(found[0]))
+            made = socket.socket(family, kind, protocol)
+            try:
+                self._hold(made)
+                made.settimeout(timeout)
+                # The address that was checked is the one that is connected to: a second look-up could say another.
+                made.connect(found)
+            except OSError as error:
+                made.close()
+                refused = error
+            else:
+                return made
+        raise refused
+
+    def cut(self) -> None:
+        """End the request, wherever it is. One that is over is not changed by it."""
+        with self._lock:
+            self._cut = True
+            self._release()
+
+    def _hold(self, made: socket.socket) -> None:
+        with self._lock:
+            if self._cut:
+                raise OSError("the request was cut off")
+            self._release()
+            # One of our own: TLS takes the other into a new socket, and urllib closes it when it likes.
+            self._held = made.dup()
+
+    def _release(self) -> None:
+        if self._held is not None:
+            with contextlib.suppress(OSError), self._held:
+                self._held.shutdown(socket.SHUT_RDWR)
+            self._held = None
 
 
-class _PublicTLSConnection(http.client.HTTPSConnection):
-    def connect(self) -> None:
-        plain_socket = _connect_public(self.host, self.port, self.timeout)
-        self.sock = ssl.create_default_context().wrap_socket(plain_socket, server_hostname=self.host)
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Connects by a line of ours."""
 
+    def __init__(self, line: _Line) -> None:
+        # Not that of HTTPS, which reads all certificates, also where none is needed.
+        urllib.request.AbstractHTTPHandler.__init__(self)
+        self._line = line
 
-class _PublicHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_PublicConnection, request)
+        return self.do_open(self._connection(http.client.HTTPConnection), request)
 
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_PublicTLSConnection, request)
+        return self.do_open(self._connection(http.client.HTTPSConnection), request)
+
+    def _connection(self, kind: Callable[..., http.client.HTTPConnection]) -> Any:
+        def made(host: str, **options: Any) -> http.client.HTTPConnection:
+            connection: Any = kind(host, **options)
+            # The one place where tunnels through proxies and TLS get their socket, too.
+            connection._create_connection = self._line.connect  # noqa: SLF001
+            return connection  # type: ignore[no-any-return]
+
+        return made
 
 
-def _connect_public(host: str, port: int, timeout: float | None) -> socket.socket:
-    # The address that was checked is the one that is connected to: a second look-up could say another.
-    refused: OSError = OSError(f"{host} has no address")
-    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        number = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        inner = getattr(number, "ipv4_mapped", None) or number
-        if not inner.is_global or inner.is_multicast:
-            raise WebError(
-                f"{host} is {address[0]}, an address of this computer or of a private network; "
-                "start the server with ORCHESTRA_HTTP_PRIVATE=1 to allow these",
-                final=True,
-            )
-        try:
-            return socket.create_connection((str(address[0]), port), timeout)
-        except OSError as error:
-            refused = error
-    raise refused
+def _refuse_private(host: str, address: str) -> None:
+    number = ipaddress.ip_address(address.partition("%")[0])
+    inner = getattr(number, "ipv4_mapped", None) or number
+    if not inner.is_global or inner.is_multicast:
+        raise WebError(
+            f"{host} is {address}, an address of this computer or of a private network; "
+            "start the server with ORCHESTRA_HTTP_PRIVATE=1 to allow these",
+            final=True,
+        )
 
 
 async def fetch(
@@ -113,13 +159,30 @@ async def fetch(
     request.add_header("User-Agent", f"orchestra_magic/{__version__}")
     for name, value in (headers or {}).items():
         request.add_header(name, value)
-    loop = asyncio.get_running_loop()
-    sending = loop.run_in_executor(_THREADS, _send, request, timeout, max_answer, public)
-    try:
-        # The thread keeps the time too, but for a server that says its headers byte by byte.
-        return await asyncio.wait_for(sending, timeout + _GRACE)
-    except asyncio.TimeoutError:
-        raise WebError(_late(timeout)) from None
+    line = _Line(public=public)
+    async with _SLOTS:
+        try:
+            # The thread keeps the time of each piece alone: a server that sends one now and then would never be late.
+            return await asyncio.wait_for(_in_thread(lambda: _send(request, timeout, max_answer, line)), timeout)
+        except asyncio.TimeoutError:
+            raise WebError(_late(timeout)) from None
+        finally:
+            line.cut()
+
+
+def _in_thread(work: Callable[[], Answer]) -> asyncio.Future[Answer]:
+    """Do ``work`` in a thread that the end of the process does not wait for, as it does for those of a pool."""
+    done: Future[Answer] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001  (whoever waits for it gets it)
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="web", daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
 def _quoted(url: str) -> str:
@@ -131,23 +194,20 @@ def _late(timeout: float) -> str:
     return f"no answer within {timeout:g} s"
 
 
-def _send(request: urllib.request.Request, timeout: float, max_answer: int, public: bool) -> Answer:
+def _send(request: urllib.request.Request, timeout: float, max_answer: int, line: _Line) -> Answer:
     if request.type not in ("http", "https"):
         raise WebError(f"{request.full_url} is neither http nor https", final=True)
-    handlers: list[Any] = [_NoRedirect]
-    if public:
-        handlers.append(_PublicHandler)
-    if public or urlsplit(request.full_url).hostname in _HERE:
+    handlers: list[Any] = [_NoRedirect, _Handler(line)]
+    if line.public or urlsplit(request.full_url).hostname in _HERE:
         handlers.append(urllib.request.ProxyHandler({}))
     opener = urllib.request.build_opener(*handlers)
-    deadline = time.monotonic() + timeout
     try:
         try:
             with opener.open(request, timeout=timeout) as response:
-                return _read(response, response.status, max_answer, deadline)
+                return _read(response, response.status, max_answer)
         except urllib.error.HTTPError as error:
             with error:
-                return _read(error, error.code, max_answer, deadline)
+                return _read(error, error.code, max_answer)
     except (ValueError, http.client.InvalidURL) as error:
         # What Python says of a header repeats it, and it may be a key.
         of_address = isinstance(error, http.client.InvalidURL) or "idna" in str(error)
@@ -164,15 +224,12 @@ def _send(request: urllib.request.Request, timeout: float, max_answer: int, publ
         raise WebError(str(reason) or type(error).__name__) from None
 
 
-def _read(response: Any, status: int, max_answer: int, deadline: float) -> Answer:
+def _read(response: Any, status: int, max_answer: int) -> Answer:
     body = bytearray()
     while chunk := response.read1(_CHUNK):
         body += chunk
         if len(body) > max_answer:
             raise WebError(f"the answer is larger than {max_answer} bytes")
-        # The socket's own limit is for each piece: who sends one now and then would never be late.
-        if time.monotonic() > deadline:
-            raise TimeoutError
     if getattr(response, "length", None):
         raise WebError("the answer broke off before its end")
     return Answer(status, {name.lower(): value for name, value in response.headers.items()}, bytes(body))

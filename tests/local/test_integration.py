@@ -12,7 +12,6 @@ from itertools import pairwise
 import pytest
 from scripted import Reply, Scripted
 
-from orchestra_magic.local import web
 from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
 from orchestra_magic.local.web import WebError, fetch
 
@@ -300,15 +299,13 @@ def resolved(monkeypatch, site):
             one = addresses.pop(0) if len(addresses) > 1 else addresses[0]
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))]
 
-        def connect(address, timeout=None):
+        def connect(made, address):
             connected.append(address[0])
-            made = socket.socket()
-            made.settimeout(timeout)
-            made.connect(("127.0.0.1", site.server_port))
-            return made
+            really_connect(made, ("127.0.0.1", site.server_port))
 
-        monkeypatch.setattr(web.socket, "getaddrinfo", look_up)
-        monkeypatch.setattr(web.socket, "create_connection", connect)
+        really_connect = socket.socket.connect
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(socket.socket, "connect", connect)
         return asked, connected
 
     return names
