@@ -24,7 +24,7 @@ from .openapi import describe
 from .patience import is_full
 from .security import Guard
 from .store import KeyReusedError
-from .values import dumps, plain
+from .values import dumps
 
 if TYPE_CHECKING:
     from .knowledge.bases import Bases
@@ -141,14 +141,14 @@ class Routes:
 
     async def upload(self, request: Request) -> Response:
         """Store a graph, bare or as ``{"name", "graph", "trusted"}``. A name that is there gets a new version."""
-        name, graph, trusted = _read_upload(await read_body(request))
+        name, graph, trusted = _read_upload(await read_body(request, stored=True))
         known = await self._store.id_of_name(name)
         return await self._save(known or str(uuid.uuid4()), name, graph, trusted=trusted)
 
     async def update(self, request: Request) -> Response:
         """Store a new version of a workflow. Runs under way keep theirs."""
         row = await self._workflow(request)
-        name, graph, trusted = _read_upload(await read_body(request), row["name"])
+        name, graph, trusted = _read_upload(await read_body(request, stored=True), row["name"])
         return await self._save(row["workflow_id"], name, graph, trusted=trusted)
 
     async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool | None) -> Response:
@@ -176,14 +176,14 @@ class Routes:
         version = self._store.current(workflow_id)
         if version is None:
             raise _no_workflow(workflow_id)
-        inputs = await read_body(request)
+        inputs = await read_body(request, stored=True)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
         key = request.headers.get("idempotency-key")
         if key is not None and not key.strip():
             raise HTTPException(400, "the Idempotency-Key is empty: send one that is this run's alone, or none")
         try:
-            run_id = await self._runs.accept(workflow_id, version, plain(inputs), key)
+            run_id = await self._runs.accept(workflow_id, version, inputs, key)
         except KeyReusedError:
             raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
         except ValueError as error:
@@ -321,7 +321,7 @@ def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool | 
         If the graph cannot be run.
     """
     wrapped = isinstance(body, dict) and "graph" in body and "nodes" not in body
-    graph = plain(body["graph"] if wrapped else body)
+    graph = body["graph"] if wrapped else body
     faults: list[Fault] = []
     try:
         read_graph(graph)
@@ -337,4 +337,4 @@ def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool | 
         raise GraphError(faults)
     # An upload without a name gets the same one each time it comes, so that a cell can be run again.
     derived = f"graph-{uuid.uuid5(uuid.NAMESPACE_OID, dumps(graph)).hex[:8]}"
-    return plain(name or known or derived), graph, trusted
+    return name or known or derived, graph, trusted

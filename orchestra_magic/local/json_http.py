@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from .values import dumps, loads
+from .values import dumps, loads, unstorable
 
 T = TypeVar("T")
 
@@ -25,20 +25,24 @@ class JSON(Response):
         return dumps(content).encode()
 
 
-async def read_body(request: Request) -> Any:
+async def read_body(request: Request, *, stored: bool = False) -> Any:
     """Return the value of the body.
 
     Raises
     ------
     HTTPException
-        If it is not JSON, or did not arrive.
+        If it is not JSON, or did not arrive; with ``stored``, also if it cannot be kept as it is.
     """
     try:
-        return loads(await request.body())
+        value = loads(await request.body())
     except ClientDisconnect:
         raise HTTPException(400, "the connection was closed before the body was there") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise HTTPException(400, f"the body is not JSON: {error}") from None
+    flaw = unstorable(value) if stored else None
+    if flaw:
+        raise HTTPException(400, f"the body {flaw}")
+    return value
 
 
 async def while_asked(request: Request, work: Coroutine[Any, Any, T]) -> T:

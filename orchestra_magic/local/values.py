@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from datetime import datetime, timezone
 from typing import Any
 
 MAX_DEPTH = 200
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def now() -> int:
@@ -71,6 +73,23 @@ def text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def unstorable(value: Any, depth: int = 0) -> str | None:
+    """Return why :func:`plain` would change a value that was read from JSON, and what to do; None if it would not."""
+    if isinstance(value, str):
+        half = not value.isascii() and _HALF.search(value)
+        said = "half of a character (a lone surrogate): send the whole one"
+        return f"holds \\u{ord(half[0]):x}, {said}" if half else None
+    if not isinstance(value, dict | list):
+        return None
+    if depth > MAX_DEPTH:
+        return f"is nested deeper than {MAX_DEPTH} levels: send it flatter, or the inner part as text"
+    for part in (*value, *value.values()) if isinstance(value, dict) else value:
+        flaw = unstorable(part, depth + 1)
+        if flaw:
+            return flaw
+    return None
 
 
 def plain(value: Any, depth: int = 0) -> Any:
