@@ -23,7 +23,7 @@ from .knowledge.routes import KnowledgeRoutes
 from .openapi import describe
 from .patience import is_full
 from .security import Guard
-from .store import KeyReusedError
+from .store import DeletedError, KeyReusedError, NameTakenError
 from .values import dumps
 
 if TYPE_CHECKING:
@@ -141,27 +141,28 @@ class Routes:
 
     async def upload(self, request: Request) -> Response:
         """Store a graph, bare or as ``{"name", "graph", "trusted"}``. A name that is there gets a new version."""
-        name, graph, trusted = _read_upload(await read_body(request, stored=True))
-        known = await self._store.id_of_name(name)
-        return await self._save(known or str(uuid.uuid4()), name, graph, trusted=trusted)
+        return await self._save(request, None)
 
     async def update(self, request: Request) -> Response:
         """Store a new version of a workflow. Runs under way keep theirs."""
-        row = await self._workflow(request)
-        name, graph, trusted = _read_upload(await read_body(request, stored=True), row["name"])
-        return await self._save(row["workflow_id"], name, graph, trusted=trusted)
+        return await self._save(request, (await self._workflow(request))["workflow_id"])
 
-    async def _save(self, workflow_id: str, name: str, graph: Any, *, trusted: bool | None) -> Response:
-        if trusted is None:
-            # Who does not say it changes nothing: code that was not trusted does not become so by the way.
-            before = await self._store.workflow(workflow_id)
-            trusted = before is None or bool(before["trusted"])
-        return JSON(workflow_answer(await self._store.save(workflow_id, name, graph, trusted=trusted)))
+    async def _save(self, request: Request, workflow_id: str | None) -> Response:
+        name, graph, trusted = _read_upload(await read_body(request, stored=True), named=workflow_id is not None)
+        try:
+            return JSON(workflow_answer(await self._store.save(workflow_id, name, graph, trusted=trusted)))
+        except DeletedError:
+            raise _no_workflow(str(workflow_id)) from None
+        except NameTakenError as error:
+            said = f"workflow {error.workflow_id} is called {name!r} already: choose another name, or update that one"
+            raise HTTPException(409, said) from None
 
     async def delete(self, request: Request) -> Response:
         """Take a workflow out of the list; return it as it was. Its runs stay."""
-        row = await self._workflow(request)
-        await self._store.delete(row["workflow_id"])
+        workflow_id = request.path_params["workflow_id"]
+        row = await self._store.delete(workflow_id)
+        if row is None:
+            raise _no_workflow(workflow_id)
         return JSON({**workflow_answer(row), "status": "inactive"})
 
     async def diagram(self, request: Request) -> Response:
@@ -312,29 +313,39 @@ def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
-def _read_upload(body: Any, known: str | None = None) -> tuple[str, Any, bool | None]:
-    """Return name, graph and trust of an upload; the last is None where it says nothing of it.
+def _read_upload(body: Any, *, named: bool) -> tuple[str | None, Any, bool | None]:
+    """Return name, graph and trust of an upload, None for what it does not say; a workflow not ``named`` gets a name.
 
     Raises
     ------
     GraphError
-        If the graph cannot be run.
+        If the graph cannot be run, or what stands beside it is unknown.
     """
-    wrapped = isinstance(body, dict) and "graph" in body and "nodes" not in body
-    graph = body["graph"] if wrapped else body
+    said: dict[str, Any] = body if isinstance(body, dict) else {}
+    wrapped = "graph" in said and "nodes" not in said
+    graph = body
     faults: list[Fault] = []
+    if wrapped:
+        graph = said["graph"]
+        unknown = "an upload holds graph, name and trusted, and nothing else"
+        faults += [Fault(None, member, unknown) for member in said if member not in ("graph", "name", "trusted")]
+        if isinstance(graph, dict) and "trusted" in graph and said.get("trusted") is None:
+            faults.append(Fault(None, "graph.trusted", "trusted stands beside the graph and not in it"))
+    elif "trusted" in said:
+        # It is about this upload. Stored with the graph, it would be in one that is sent again with other trust.
+        graph = {member: value for member, value in said.items() if member != "trusted"}
     try:
         read_graph(graph)
     except GraphError as error:
         faults += error.faults
-    name = body.get("name") if isinstance(body, dict) else None
-    trusted = body.get("trusted") if wrapped else None
+    name, trusted = said.get("name"), said.get("trusted")
     if name is not None and not (isinstance(name, str) and name.strip()):
         faults.append(Fault(None, "name", "the name of a workflow is text"))
     if not isinstance(trusted, bool | None):
         faults.append(Fault(None, "trusted", "trusted is true or false"))
     if faults:
         raise GraphError(faults)
-    # An upload without a name gets the same one each time it comes, so that a cell can be run again.
-    derived = f"graph-{uuid.uuid5(uuid.NAMESPACE_OID, dumps(graph)).hex[:8]}"
-    return name or known or derived, graph, trusted
+    if name is None and not named:
+        # An upload without a name gets the same one each time it comes, so that a cell can be run again.
+        name = f"graph-{uuid.uuid5(uuid.NAMESPACE_OID, dumps(graph)).hex[:8]}"
+    return name, graph, trusted

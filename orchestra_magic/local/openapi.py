@@ -29,6 +29,10 @@ def _list_of(name: str) -> dict[str, Any]:
 
 
 _TIMES = {"start_time": _MAYBE_TEXT, "end_time": _MAYBE_TEXT, "elapsed_time": {"type": ["integer", "null"]}}
+_BESIDE_A_GRAPH = {
+    "name": _MAYBE_TEXT,
+    "trusted": {"type": ["boolean", "null"], "description": "as it was; of a new workflow, true"},
+}
 _KNOWLEDGE_BASE = _object(
     name=_TEXT, description=_TEXT, created_at=_TEXT, updated_at=_TEXT, document_count=_WHOLE, chunk_count=_WHOLE
 )
@@ -87,15 +91,12 @@ _SCHEMAS: dict[str, Any] = {
     },
     "Upload": {
         "anyOf": [
-            {"$ref": "#/components/schemas/Graph"},
+            {"allOf": [{"$ref": "#/components/schemas/Graph"}], "properties": _BESIDE_A_GRAPH},
             {
                 "type": "object",
-                "properties": {
-                    "name": _TEXT,
-                    "graph": {"$ref": "#/components/schemas/Graph"},
-                    "trusted": {"type": ["boolean", "null"], "description": "as it was; of a new workflow, true"},
-                },
+                "properties": {**_BESIDE_A_GRAPH, "graph": {"$ref": "#/components/schemas/Graph"}},
                 "required": ["graph"],
+                "additionalProperties": False,
             },
         ]
     },

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ _WORKFLOW = """
 SELECT w.*, v.trusted, v.hash, g.document FROM workflows w
 JOIN versions v ON v.workflow_id = w.workflow_id AND v.version = {version} JOIN graphs g USING (hash)
 """
+_CURRENT = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ? "
 
 
 QUEUED = "queued"
@@ -78,6 +80,24 @@ class Ending:
 
 class KeyReusedError(Exception):
     """The idempotency key belongs to a run with another workflow or other inputs."""
+
+
+class DeletedError(Exception):
+    """The workflow was deleted."""
+
+
+class NameTakenError(Exception):
+    """Another workflow has the name.
+
+    Attributes
+    ----------
+    workflow_id : str
+        The id of that one.
+    """
+
+    def __init__(self, workflow_id: str) -> None:
+        super().__init__(workflow_id)
+        self.workflow_id = workflow_id
 
 
 class Store(Database):
@@ -110,50 +130,74 @@ class Store(Database):
 
     async def id_of_name(self, name: str) -> str | None:
         """Return the id of the workflow called ``name``."""
-        query = "SELECT workflow_id FROM workflows WHERE name = ? AND NOT deleted ORDER BY created"
-        row = await self.read(lambda db: _one(db, query, name))
-        return None if row is None else str(row["workflow_id"])
+        return await self.read(lambda db: _id_of_name(db, name))
 
     async def save(
-        self, workflow_id: str, name: str, graph: Any, *, trusted: bool = True, shipped: bool = False
+        self,
+        workflow_id: str | None,
+        name: str | None,
+        graph: Any,
+        *,
+        trusted: bool | None = None,
+        shipped: bool = False,
     ) -> sqlite3.Row:
-        """Store a workflow, and return it. Another graph, or other trust, than the current makes a new version."""
+        """Store a workflow, and return it. Another graph, or other trust, than the current makes a new version.
+
+        Without an id it is the one of that name, else a new one. Name and trust that are not said stay as they were;
+        a new one is trusted.
+
+        Raises
+        ------
+        DeletedError
+            If it was deleted.
+        NameTakenError
+            If it would take the name of another.
+        """
         document = dumps(graph)
         digest = hashlib.sha256(document.encode()).hexdigest()
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Connection) -> Any:
             moment = now()
-            found = _one(db, "SELECT * FROM workflows WHERE workflow_id = ?", workflow_id)
-            version = found["version"] if found else 0
-            query = "SELECT hash, trusted FROM versions WHERE workflow_id = ? AND version = ?"
-            current = _one(db, query, workflow_id, version)
-            if shipped and found and current:
-                untouched = not found["deleted"] and current["hash"] == found["shipped"]
-                if not untouched or digest == found["shipped"]:
-                    return
+            owner = _id_of_name(db, name)
+            own = workflow_id or owner or str(uuid.uuid4())
+            found = _one(db, _CURRENT, own)
+            if shipped and not _may_ship(found, owner, digest):
+                return found or _one(db, _CURRENT, owner)
+            if found and found["deleted"]:
+                raise DeletedError
+            if owner not in (None, own) and not (found and found["name"] == name):
+                raise NameTakenError(str(owner))
+            # Code that was not trusted does not become so by an upload that does not speak of it.
+            version, trust = (found["version"], found["trusted"]) if found else (0, 1)
+            content = digest, trust if trusted is None else int(trusted)
             db.execute("INSERT OR IGNORE INTO graphs VALUES (?, ?)", (digest, document))
-            if not current or tuple(current) != (digest, int(trusted)):
+            if not found or content != (found["hash"], trust):
                 version += 1
-                row = (workflow_id, version, digest, int(trusted), moment)
-                db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?)", row)
+                db.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?)", (own, version, *content, moment))
             db.execute(
                 "INSERT INTO workflows VALUES (?1, ?2, ?3, ?4, 0, ?5, ?5) ON CONFLICT DO UPDATE "
-                "SET name = ?2, version = ?3, shipped = coalesce(?4, shipped), deleted = 0, updated = ?5",
-                (workflow_id, name, version, digest if shipped else None, moment),
+                "SET name = ?2, version = ?3, shipped = coalesce(?4, shipped), updated = ?5",
+                (own, name or (found and found["name"]), version, digest if shipped else None, moment),
             )
+            return _one(db, _CURRENT, own)
 
-        await self.write(work)
-        query = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ?"
-        row: sqlite3.Row = await self.read(lambda db: db.execute(query, (workflow_id,)).fetchone())
+        row: sqlite3.Row = await self.write(work)
         if not row["deleted"]:
-            self._current[workflow_id] = row["version"]
+            self._current[row["workflow_id"]] = row["version"]
         return row
 
-    async def delete(self, workflow_id: str) -> None:
-        """Take a workflow out of the list. Its runs keep what they need."""
-        query = "UPDATE workflows SET deleted = 1, updated = ? WHERE workflow_id = ?"
-        await self.write(lambda db: db.execute(query, (now(), workflow_id)))
+    async def delete(self, workflow_id: str) -> sqlite3.Row | None:
+        """Take a workflow out of the list; return it as it was, None if it is not there. Its runs keep theirs."""
+
+        def work(db: sqlite3.Connection) -> sqlite3.Row | None:
+            found = _one(db, _CURRENT + "AND NOT deleted", workflow_id)
+            query = "UPDATE workflows SET deleted = 1, updated = ? WHERE workflow_id = ? AND NOT deleted"
+            db.execute(query, (now(), workflow_id))
+            return found
+
+        row = await self.write(work)
         self._current.pop(workflow_id, None)
+        return row
 
     async def accept(self, run: NewRun) -> tuple[sqlite3.Row, bool]:
         """Store a run; return its row, and whether it is new.
@@ -247,6 +291,19 @@ class Store(Database):
         query = "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
         await self.write(lambda db: db.execute(query, (name, value)))
         return value
+
+
+def _id_of_name(db: sqlite3.Connection, name: str | None) -> str | None:
+    row = _one(db, "SELECT workflow_id FROM workflows WHERE name = ? AND NOT deleted ORDER BY created", name)
+    return None if row is None else str(row["workflow_id"])
+
+
+def _may_ship(found: sqlite3.Row | None, owner: str | None, digest: str) -> bool:
+    """Tell whether a graph that comes with the package may be stored: what a user changed, deleted or named stays."""
+    if found is None:
+        return owner is None
+    untouched = not found["deleted"] and found["hash"] == found["shipped"]
+    return untouched and digest != found["shipped"] and owner in (None, found["workflow_id"])
 
 
 def _one(db: sqlite3.Connection, query: str, *values: Any) -> sqlite3.Row | None:
