@@ -152,7 +152,7 @@ class Routes:
         try:
             return JSON(workflow_answer(await self._store.save(workflow_id, name, graph, trusted=trusted)))
         except DeletedError:
-            raise _no_workflow(str(workflow_id)) from None
+            raise await self._unknown(str(workflow_id)) from None
         except NameTakenError as error:
             said = f"workflow {error.workflow_id} is called {name!r} already: choose another name, or update that one"
             raise HTTPException(409, said) from None
@@ -162,7 +162,7 @@ class Routes:
         workflow_id = request.path_params["workflow_id"]
         row = await self._store.delete(workflow_id)
         if row is None:
-            raise _no_workflow(workflow_id)
+            raise await self._unknown(workflow_id)
         return JSON({**workflow_answer(row), "status": "inactive"})
 
     async def diagram(self, request: Request) -> Response:
@@ -176,7 +176,7 @@ class Routes:
         workflow_id = request.path_params["workflow_id"]
         version = self._store.current(workflow_id)
         if version is None:
-            raise _no_workflow(workflow_id)
+            raise await self._unknown(workflow_id)
         inputs = await read_body(request, stored=True)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
@@ -231,8 +231,13 @@ class Routes:
         workflow_id = request.path_params["workflow_id"]
         row = await self._store.workflow(workflow_id)
         if row is None or (row["deleted"] and not deleted):
-            raise _no_workflow(workflow_id)
+            raise await self._unknown(workflow_id)
         return row
+
+    async def _unknown(self, workflow_id: str) -> HTTPException:
+        named = await self._store.id_of_name(workflow_id)
+        hint = "" if named is None else f"; it is the name of one whose id is {named}: use that"
+        return HTTPException(404, f"there is no workflow {workflow_id}{hint}")
 
     async def _view(self, request: Request) -> View:
         workflow_id, run_id = request.path_params["workflow_id"], request.path_params["run_id"]
@@ -240,10 +245,6 @@ class Routes:
         if view is None or view.row["workflow_id"] != workflow_id:
             raise HTTPException(404, f"workflow {workflow_id} has no run {run_id}")
         return view
-
-
-def _no_workflow(workflow_id: str) -> HTTPException:
-    return HTTPException(404, f"there is no workflow {workflow_id}")
 
 
 def build(routes: Routes, token: str, used: Callable[[], None]) -> Guard:
@@ -289,10 +290,11 @@ async def _data_error(_request: Request, error: Exception) -> Response:
     return JSON({"detail": str(error)}, 500)
 
 
-async def _disk_error(_request: Request, error: Exception) -> Response:
+async def _disk_error(request: Request, error: Exception) -> Response:
     _log.error("the disk refused: %s", error)
     if is_full(error):
-        detail = f"the server could not write to its disk ({error}); nothing was started. Make room on it"
+        undone = "started" if request.scope["endpoint"].__name__ == "execute" else "changed"
+        detail = f"the server could not write to its disk ({error}); nothing was {undone}. Make room on it"
         return JSON({"detail": detail}, 507)
     return JSON({"detail": f"the server's data cannot be used ({error}); `orchestra-local logs` says more"}, 500)
 

@@ -103,6 +103,9 @@ def test_a_disk_that_is_full_for_a_while(tmp_path, kind, size):
         refused = refusal(server, workflow, accepted)
         assert refused.status_code == 507
         assert "nothing was started" in refused.json()["detail"]
+        upload = server.request("POST", "/workflows", json={**GRAPH, "description": "x" * LARGE})
+        assert upload.status_code == 507
+        assert "nothing was changed" in upload.json()["detail"]
         wait_for_log(server, "step a waits: ")
         assert {server.run(workflow, run_id, wait=0)["status"] for run_id in accepted} <= {"queued", "running"}
         disk.free()

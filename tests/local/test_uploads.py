@@ -198,3 +198,16 @@ def test_what_would_be_changed_is_refused(server, value, said):
 def test_what_can_be_kept_comes_back_as_it_was_sent(server):
     inputs = {"deep": nested(MAX_DEPTH), "text": "\U0001f600 \x00 \uffff", "number": 1.5}
     assert server.finish(server.upload(one_node("1"), name="as sent"), inputs)["inputs"] == inputs
+
+
+def test_a_name_in_place_of_an_id_is_told_the_id(server):
+    hello = server.id_of("hello")
+    said = f"there is no workflow hello; it is the name of one whose id is {hello}: use that"
+    for method, path in (
+        ("GET", "/workflows/hello"),
+        ("GET", "/workflows/hello/runs"),
+        ("POST", "/workflows/hello/execute"),
+        ("DELETE", "/workflows/hello"),
+    ):
+        response = server.request(method, path, json={})
+        assert (response.status_code, response.json()["detail"]) == (404, said)
