@@ -10,7 +10,7 @@ from typing import Any
 from .graph import END, START, Graph
 from .runs import View
 from .steps import Record
-from .values import elapsed, loads, run_time, workflow_time
+from .values import dumps, elapsed, loads, run_time, workflow_time
 
 USER = "local"
 _NAMESPACE = uuid.UUID("6f0c6b0e-0d0b-5f86-9c3a-52f2b1a9d0a7")
@@ -43,30 +43,25 @@ def workflow_answer(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def run_answer(view: View) -> dict[str, Any]:
-    """Return a run: the documented members, and by which key a client whose answer was lost finds it."""
-    row = view.row
-    inputs = loads(row["inputs"])
-    everything = {**inputs, **loads(row["defaults"]), **view.node_outputs}
-    selected = row["outputs"]
-    return {
+def run_document(row: sqlite3.Row, status: str, node_outputs: Mapping[str, Any]) -> str:
+    """Return a run as JSON: the documented members, and by which key a client whose answer was lost finds it.
+
+    Its values may be large, so what is stored as JSON goes out as it is.
+    """
+    everything = dumps({**loads(row["inputs"]), **loads(row["defaults"]), **node_outputs})
+    outputs = row["outputs"] or (everything if status == "completed" else "null")
+    state = {
         "id": row["run_id"],
-        "status": view.status,
+        "status": status,
         "start_time": run_time(row["started"]),
         "end_time": run_time(row["ended"]),
         "elapsed_time": elapsed(row["started"], row["ended"]),
         "error": row["error"],
-        "outputs": _outputs(view, selected, everything),
-        "all_outputs": everything,
-        "inputs": inputs,
-        "idempotency_key": row["key"],
     }
-
-
-def _outputs(view: View, selected: str | None, everything: Mapping[str, Any]) -> Any:
-    if selected is not None:
-        return loads(selected)
-    return everything if view.status == "completed" else None
+    return (
+        f'{dumps(state)[:-1]},"outputs":{outputs},"all_outputs":{everything},"inputs":{row["inputs"]},'
+        f'"idempotency_key":{dumps(row["key"])}}}'
+    )
 
 
 def step_answer(view: View, record: Record) -> dict[str, Any]:

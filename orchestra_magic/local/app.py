@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from .answers import diagram_answer, run_answer, step_answer, workflow_answer
+from . import history
+from .answers import diagram_answer, run_document, step_answer, workflow_answer
 from .database import DataError
 from .graph import Fault, GraphError, read_graph
 from .json_http import JSON, read_body
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 BASE = "/api/v1/workflow"
 LONGEST_WAIT = 60.0
-_MOST_RUNS = 1000
 _ALL = 1 << 62  # more than there can be, and SQLite takes it
 _EVER = 1_000_000  # days
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)", re.IGNORECASE)
@@ -195,8 +195,7 @@ class Routes:
         """Return the runs of a workflow, the newest first."""
         row = await self._workflow(request, deleted=True)
         limit, offset = _number(request, "limit", 100), _number(request, "offset", 0)
-        rows = await self._store.runs(row["workflow_id"], min(limit, _MOST_RUNS), offset)
-        return JSON([run_answer(await self._runs.view_of(one)) for one in rows])
+        return await history.answer(self._store, self._runs, row["workflow_id"], limit, offset)
 
     async def get_run(self, request: Request) -> Response:
         """Return one run, in a list. With ``Prefer: wait`` the answer is held until there is something new."""
@@ -212,7 +211,8 @@ class Routes:
         headers.update({"ETag": view.tag, "Cache-Control": "no-store"})
         if tag == view.tag:
             return Response(status_code=304, headers=headers)
-        return JSON([run_answer(view)], headers=headers)
+        document = f"[{run_document(view.row, view.status, view.node_outputs)}]"
+        return Response(document, headers=headers, media_type=JSON.media_type)
 
     async def steps(self, request: Request) -> Response:
         """Return the steps of a run."""

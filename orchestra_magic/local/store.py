@@ -54,6 +54,8 @@ _CURRENT = _WORKFLOW.format(version="w.version") + "WHERE w.workflow_id = ? "
 
 
 QUEUED = "queued"
+_ALL = 1 << 62
+_READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -231,12 +233,26 @@ class Store(Database):
         """Return the row of a run."""
         return await self.read(lambda db: _one(db, "SELECT * FROM runs WHERE run_id = ?", run_id))
 
-    async def runs(self, workflow_id: str, limit: int, offset: int) -> list[sqlite3.Row]:
-        """Return a page of the runs of a workflow, the newest first."""
+    async def runs(self, workflow_id: str, limit: int, offset: int, before: int = _ALL) -> list[sqlite3.Row]:
+        """Return a page of the runs of a workflow, the newest first; fewer where they are large, but at least one.
+
+        ``before`` is the number of the run that the page comes after.
+        """
         # The index alone counts off the offset; whole rows are read for the page only.
-        page = "SELECT seq FROM runs WHERE workflow_id = ? ORDER BY seq DESC LIMIT ? OFFSET ?"
+        page = "SELECT seq FROM runs WHERE workflow_id = ? AND seq < ? ORDER BY seq DESC LIMIT ? OFFSET ?"
         query = f"SELECT * FROM runs WHERE seq IN ({page}) ORDER BY seq DESC"  # noqa: S608  (constants)
-        return await self.read(lambda db: db.execute(query, (workflow_id, limit, offset)).fetchall())
+
+        def work(db: sqlite3.Connection) -> list[sqlite3.Row]:
+            rows: list[sqlite3.Row] = []
+            size = 0
+            for row in db.execute(query, (workflow_id, before, limit, offset)):
+                rows.append(row)
+                size += sum(len(row[name] or "") for name in ("inputs", "outputs", "node_outputs"))
+                if size > _READ_AT_ONCE:
+                    break
+            return rows
+
+        return await self.read(work)
 
     async def unfinished(self) -> list[str]:
         """Return the ids of the runs that have no end, the oldest first."""

@@ -40,7 +40,7 @@ def _moment(microseconds: int) -> datetime:
 
 def dumps(value: Any) -> str:
     """Return ``value`` as compact JSON in ASCII, which any database and any pipe takes."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def loads(document: str | bytes) -> Any:
@@ -52,7 +52,9 @@ def loads(document: str | bytes) -> Any:
         For what is no JSON, also NaN and Infinity, which others read.
     """
     try:
-        return json.loads(document, parse_constant=_no_constant, parse_float=_finite)
+        if isinstance(document, bytes):
+            document = document.decode(json.detect_encoding(document), "surrogatepass")
+        return _DECODER.decode(document)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -66,6 +68,11 @@ def _finite(digits: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{digits} is too large for a number")
     return number
+
+
+# Made once: those of short documents take longer to make than to use.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def text(value: Any) -> str:
