@@ -22,7 +22,9 @@ ACCEPTED_AT_ONCE = 16
 """Connections that are taken between two looks at how many there are."""
 KNOWN = "known"
 """The member of a request's state by which the guard says that the token was right."""
-_MOST = 400
+ROOM = "room"
+"""The member by which the guard asks whether one more that shows the token may stay."""
+_MOST = 1000
 _ARRIVING = (h11.IDLE, h11.SEND_BODY)
 
 
@@ -40,11 +42,13 @@ class Connection(H11Protocol):
     """One connection. It is dropped if a request does not arrive in time, or to make room for a newer one.
 
     Only those that never showed the token make room: a program that has it can lose nothing to one that has not.
+    Where too many have shown it, one more is told so.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Make room, and expect a request."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, ROOM: self._has_room}
         self._since = time.monotonic()
         self._known = False
         self._in_body = False
@@ -79,11 +83,17 @@ class Connection(H11Protocol):
         return self._known or bool(self.scope and self.scope["state"].get(KNOWN))
 
     def _make_room(self) -> None:
-        opened: list[Any] = [each for each in self.connections if not each.transport.is_closing()]
-        if len(opened) > most_open():
-            strangers = [each for each in opened if each is not self and not each.known]
-            if strangers:
-                min(strangers, key=lambda each: each._since)._drop()  # noqa: SLF001  (of this class)
+        opened = self._opened()
+        strangers = [each for each in opened if each is not self and not each.known]
+        # Some may be strangers however many are known: who has the token is one until it is read.
+        if strangers and len(opened) > most_open() + most_open() // 8:
+            min(strangers, key=lambda each: each._since)._drop()  # noqa: SLF001  (of this class)
+
+    def _has_room(self) -> bool:
+        return self.known or sum(each.known for each in self._opened()) < most_open()
+
+    def _opened(self) -> list[Any]:
+        return [each for each in self.connections if not each.transport.is_closing()]
 
     def _expect(self, seconds: float) -> None:
         self._cancel()

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from .connections import KNOWN
+from .connections import KNOWN, ROOM
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,7 +41,7 @@ class Guard:
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer with 421, 401 or 413, or pass the request on."""
+        """Answer with 421, 401, 503 or 413, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -54,7 +54,12 @@ class Guard:
             said = "the key is missing or not this server's; it stands in the file that `orchestra-local status` names"
             await _turn_away(scope, receive, send, 401, said, headers=[(b"www-authenticate", b"Bearer")])
             return
-        scope.setdefault("state", {})[KNOWN] = True
+        state = scope.setdefault("state", {})
+        if ROOM in state and not state[ROOM]():
+            said = "too many connections are open to this server, so nothing was done: close some, and ask again"
+            await _turn_away(scope, receive, send, 503, said, headers=[(b"retry-after", b"1")])
+            return
+        state[KNOWN] = True
         self._used()
         longest = MAX_DOCUMENT_BODY if _DOCUMENTS.fullmatch(scope["path"]) else MAX_BODY
         length = headers.get(b"content-length", b"0")
