@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .sandbox.code_references import NAME, PATH
 from .values import text
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-_PATH = rf"{_NAME}(?:\.{_NAME}|\.\d+|\[-?\d+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*"
-_REFERENCE = re.compile(r"\{\{\s*(" + _PATH + r")\s*\}\}")
-_PART = re.compile(rf"\.?({_NAME})|\.(\d+)|\[(-?\d+)\]|\['([^'\]]*)'\]|\[\"([^\"\]]*)\"\]")
+_REFERENCE = re.compile(rf"\{{\{{\s*({PATH})\s*\}}\}}")
+_PART = re.compile(rf"\.?({NAME})|\.([0-9]+)|\[(-?[0-9]+)\]|\['([^'\]]*)'\]|\[\"([^\"\]]*)\"\]")
 _NEAR = 8
 
 
@@ -31,7 +30,7 @@ class UnknownReferenceError(LookupError):
 
 def is_path(path: str) -> bool:
     """Tell whether ``path`` can stand between double braces."""
-    return re.fullmatch(_PATH, path) is not None
+    return re.fullmatch(PATH, path) is not None
 
 
 def head(path: str) -> str:
@@ -84,6 +83,8 @@ def look_up(path: str, scope: Mapping[str, Any]) -> Any:
     UnknownReferenceError
         If there is no such thing; the message names the reference and the names that exist.
     """
+    if not is_path(path):
+        raise UnknownReferenceError(path, "this is no path, such as topic or rows[0].name")
     outer: Any = None
     current: Any = scope
     done = ""

@@ -15,6 +15,7 @@ SCOPE = {
     "rows": [{"a": 1}, {"a": 2}],
     "code_1": {"data": {"results": {"n": 3, "odd key": "x"}}, "successful": True},
     "broken": {"data": {"results": None, "error": "Traceback\nValueError: bad"}, "successful": False},
+    "words": {"größe": "right", "gr": {"e": "wrong"}, "नाम": 1, "unit-price": 2, "🦉": 3},
     "tricky": "{{topic}} ${x} \\ ' \"",
 }
 
@@ -31,6 +32,9 @@ SCOPE = {
         ("{{rows[-1].a}}", 2),
         ("{{rows.0.a}}", 1),
         ("{{code_1.data.results['odd key']}}", "x"),
+        ("{{words.größe}}", "right"),
+        ("{{ words.नाम }} {{words.unit-price}} {{words.🦉}}", "1 2 3"),
+        ("{{\u00a0topic\u00a0}}", "owls"),
         ("about {{topic}}", "about owls"),
         ("{{count}} of {{topic}}: {{rows}}", '3 of owls: [{"a": 1}, {"a": 2}]'),
         ("[{{nothing}}]", "[]"),
@@ -64,6 +68,13 @@ def test_a_name_that_is_not_there(template, message):
     assert str(caught.value).startswith(message)
 
 
+@pytest.mark.parametrize("path", ["words größe", "topic|upper", "rows[0:1]", "rows[0", "", ".topic", "1a"])
+def test_no_part_of_a_path_is_passed_over(path):
+    assert not references.is_path(path)
+    with pytest.raises(UnknownReferenceError, match="this is no path"):
+        references.look_up(path, SCOPE)
+
+
 def test_find_goes_deep():
     value = {"a": ["{{x.y}}", {"b": "and {{ z[0] }} and {{x}}"}], "c": 1}
     assert list(references.find(value)) == ["x.y", "z[0]", "x"]
@@ -85,6 +96,20 @@ def test_bare_reference_is_the_object():
     assert run("{{rows}}", rows=rows) is rows
     assert run("x = {{a}}\ny = {{ b . c [0] }}\n(x, y)", **{"a": 1, "b.c[0]": None}) == (1, None)
     assert run("{{a['odd key']}} + {{b[-1]}}", **{"a['odd key']": 1, "b[-1]": 2}) == 3
+
+
+@pytest.mark.parametrize("path", ["a.größe", "größe", "a.नाम", "a.b-c", "a.b-c.d-e[0].f", "a.item-1", "a-b"])
+def test_a_key_in_any_language_is_one_in_code_too(path):
+    assert run(f'[{{{{{path}}}}}, "{{{{ {path} }}}}"]', **{path: 5}) == [5, "5"]
+    assert run(f"f'{{ {{{{{path}}}}} }}'", **{path: 5}) == "5"
+    assert references.is_path(path)
+
+
+@pytest.mark.parametrize(
+    "program", ["{{a.b - c}}", "{{a-0x1}}", "{{(a-b).c}}", "{{(a-b)-c}}", "{{a-b*c}}", "{{a[0]-c}}", "{{a - 1}}"]
+)
+def test_what_is_calculated_is_no_key_with_a_hyphen(program):
+    assert code_references.find(ast.parse(program)) == []
 
 
 def test_reference_inside_text_is_its_text():
@@ -116,6 +141,6 @@ def test_line_numbers_stay():
 
 
 def test_both_readers_agree_on_text():
-    template = "a {{x}} b {{ y.z[0] }} {{q['k']}} {{ 1 }} {{x-y}}"
-    inner = json.dumps(template)
-    assert code_references.find(ast.parse(inner)) == ["x", "y.z[0]", "q['k']"]
+    template = "a {{x}} b {{ y.z[0] }} {{q['k']}} {{ 1 }} {{x-y.größe}}"
+    found = code_references.find(ast.parse(json.dumps(template)))
+    assert found == list(references.find(template)) == ["x", "y.z[0]", "q['k']", "x-y.größe"]
