@@ -192,8 +192,11 @@ def _check_shape(graph: Graph, visits: Any) -> Iterator[Fault]:
 def _check_nodes(graph: Graph) -> Iterator[Fault]:
     for node in graph.nodes.values():
         targets = graph.edges.get(node.name, [])
-        for where, message in (*_check_common(node), *TYPES[node.type].check(node, targets)):
+        kind = TYPES[node.type]
+        for where, message in (*_check_common(node), *kind.check(node, targets)):
             yield Fault(node.name, where, message)
+        for where, value in kind.templates(node):
+            yield from (Fault(node.name, where, message) for message in references.misfits(value))
 
 
 def _check_common(node: Node) -> Iterator[tuple[str, str]]:

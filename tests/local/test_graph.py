@@ -15,6 +15,10 @@ def faults(document):
     return [(fault.node, fault.field, fault.message) for fault in caught.value.faults]
 
 
+def model(text, **more):
+    return {"type": "model", "metadata": {"model": "m", "messages": [{"role": "user", "content": text}], **more}}
+
+
 def check(criteria, **more):
     return {"type": "conditional", "metadata": {"conditions": [{"criteria": criteria, "then": "a"}], **more}}
 
@@ -54,6 +58,34 @@ def test_the_documented_example_is_a_graph(sample):
         (graph({"a": code("1")}, *STRAIGHT, settings=[]), (None, "settings"), "settings is an object"),
         (graph({"a": code("1", timeout=10**9)}, *STRAIGHT), ("a", "timeout"), "timeout is a number of seconds above 0"),
         (graph({"a": code(" ")}, *STRAIGHT), ("a", "code"), "a code node needs its program"),
+        (graph({"a": code("1\0")}, *STRAIGHT), ("a", "code"), "this is not Python: source code string cannot contain"),
+        (
+            graph({"a": code("x = 1\n{{q + 1}}")}, *STRAIGHT),
+            ("a", "code"),
+            "line 2: {{q + 1}} is no reference, which is a path such as {{topic}} or {{rows[0].name}}; calculate outside",
+        ),
+        (
+            graph({"a": model("{{q}} {{ q | upper }}")}, *STRAIGHT),
+            ("a", "messages"),
+            "{{ q | upper }} is no reference, which is a path such as {{topic}} or {{rows[0].name}}; {{ as text is written {{'{{'}}",
+        ),
+        (
+            graph(
+                {"c": check([{"variable": "x", "operator": "==", "value": "{{x y}}"}]), "a": code("1")},
+                "START c",
+                "c a",
+            ),
+            ("c", "conditions[0].criteria[0].value"),
+            "{{x y}} is no reference",
+        ),
+        (
+            graph(
+                {"a": {"type": "integration", "metadata": {"integration": "http_request", "url": "http://{{h}/"}}},
+                *STRAIGHT,
+            ),
+            ("a", "url"),
+            "{{h} is no reference",
+        ),
         (graph({"a": code("1")}, *STRAIGHT, selectedOutput="b"), (None, "selectedOutput"), "there is no node 'b'"),
         (graph({"a": code("1", timeout="x")}, *STRAIGHT), ("a", "timeout"), "timeout is a number of seconds"),
         (graph({"a": code("1", retries=-1)}, *STRAIGHT), ("a", "retries"), "retries is a whole number"),
@@ -135,6 +167,14 @@ def test_all_faults_come_at_once():
         (None, "edges[2]"),
         (None, "selectedOutput"),
     }
+
+
+def test_braces_that_are_meant_as_text_are_no_fault():
+    described = model(
+        "{{'{{'}}name}} {{q}}", description="Fills {{ name | upper }}", output_mapping={"said": "choices"}
+    )
+    read = read_graph(graph({"a": described, "b": code("f'{{1 + 1}}', '{{ said | upper }}'")}, "START a", "a b"))
+    assert set(read.inputs) == {"q"}
 
 
 def test_undeclared_inputs_are_what_nothing_provides():

@@ -41,6 +41,9 @@ SCOPE = {
         ("{{tricky}}!", SCOPE["tricky"] + "!"),
         ("{{ 1 + 1 }} {single} {{}}", "{{ 1 + 1 }} {single} {{}}"),
         ({"a": ["{{count}}", 5, None]}, {"a": [3, 5, None]}),
+        ("{{'{{'}}topic}} {{ '{{' }}", "{{topic}} {{"),
+        ("{{'{{'}}", "{{"),
+        (r"\textbf{{{topic}}}", r"\textbf{owls}"),
     ],
 )
 def test_fill(template, expected):
@@ -78,6 +81,36 @@ def test_no_part_of_a_path_is_passed_over(path):
 def test_find_goes_deep():
     value = {"a": ["{{x.y}}", {"b": "and {{ z[0] }} and {{x}}"}], "c": 1}
     assert list(references.find(value)) == ["x.y", "z[0]", "x"]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ topic | upper }}", "{{ topic | upper }}"),
+        ("{{topic upper}} and {{topic}}", "{{topic upper}}"),
+        ("{{topic}", "{{topic}"),
+        ("say {{topic", "{{topic"),
+        ("{{ $json.topic }}", "{{ $json.topic }}"),
+        ("{{\n1 +\n1}}", "{{ 1 + 1}}"),
+        ("style={{color: 'red'}}", "{{color: 'red'}}"),
+        ("{{{{topic}}}}", "{{"),
+        ("{{" + "a" * 99 + "!}}", "{{" + "a" * 58 + "…"),
+        ({"a": [{"b": "{{}}"}]}, "{{}}"),
+    ],
+)
+def test_braces_that_hold_no_path_are_named(template, said):
+    [message] = references.misfits(template)
+    assert message == (
+        f"{said} is no reference, which is a path such as {{{{topic}}}} or {{{{rows[0].name}}}}; "
+        "{{ as text is written {{'{{'}}"
+    )
+
+
+@pytest.mark.parametrize(
+    "template", ["{{topic}} {{ rows[0].a }}", "{ {a} }", "}}", "{{{topic}}}{", "{{'{{'}} x }}", 5, None]
+)
+def test_what_is_a_reference_or_begins_none_is_no_misfit(template):
+    assert list(references.misfits(template)) == []
 
 
 def run(program, **values):
@@ -133,6 +166,25 @@ def test_what_is_no_reference_stays(program):
     tree = ast.parse(program)
     assert code_references.find(tree) == []
     assert ast.dump(code_references.fill(ast.parse(program), {})) == ast.dump(tree)
+
+
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        ("1\n{{a + 1}}", [(2, "{{a + 1}}")]),
+        ("{{a[0:2]}} + {{b.c}}", [(1, "{{a[0:2]}}")]),
+        ("f(x, {{a | upper}})", [(1, "{{a | upper}}")]),
+        (
+            "{{}}, {{1, 2}}, {{'a': 1}}, {{x for x in y}}",
+            [(1, "{{}}"), (1, "{{1, 2}}"), (1, "{{'a': 1}}"), (1, "{{x for x in y}}")],
+        ),
+        ("f'{ {{a + 1}} } {{a + 1}}'", [(1, "{{a + 1}}")]),
+        ("'{{ a | upper }} {{a + 1}}'", []),
+        ("{{{a}}}, {'a': {{a}}}, {{{a}}: 1}, { {{a}}, {{b}} }, {{1}, {2}}", []),
+    ],
+)
+def test_a_set_of_what_no_set_can_hold_is_meant_as_a_reference(program, found):
+    assert list(code_references.misfits(ast.parse(program))) == found
 
 
 def test_line_numbers_stay():

@@ -46,8 +46,8 @@ class ConditionalNode(NodeType):
             if target not in ways and target != otherwise:
                 yield "conditions", f"an edge leads to {target!r}, but no condition and no else does"
 
-    def references(self, node: Node) -> Iterator[tuple[str, str]]:
-        """Yield the variables, with or without their braces, and the references in values."""
+    def templates(self, node: Node) -> Iterator[tuple[str, Any]]:
+        """Yield the variables, with or without their braces, and the values."""
         conditions = node.metadata.get("conditions")
         for number, condition in enumerate(conditions if isinstance(conditions, list) else ()):
             criteria = condition.get("criteria") if isinstance(condition, Mapping) else None
@@ -56,9 +56,8 @@ class ConditionalNode(NodeType):
                     where = f"conditions[{number}].criteria[{place}]"
                     variable = _variable(criterion.get("variable"))
                     if references.is_path(variable):
-                        yield f"{where}.variable", variable
-                    for path in references.find(criterion.get("value")):
-                        yield f"{where}.value", path
+                        yield f"{where}.variable", f"{{{{{variable}}}}}"
+                    yield f"{where}.value", criterion.get("value")
 
     def inputs(self, call: Call) -> dict[str, Any]:
         """Return the conditions with their variables' values beside them."""

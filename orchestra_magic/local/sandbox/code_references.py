@@ -17,6 +17,7 @@ VALUES = "__orchestra_values__"
 NAME = r"[^\x00-@\[-^`{-\x7f\s][^\x00-,./:-@\[-^`{-\x7f\s]*"
 PATH = rf"{NAME}(?:\.{NAME}|\.[0-9]+|\[-?[0-9]+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*"
 """What stands between double braces, in code and everywhere else."""
+_UNHASHABLE = (ast.Set, ast.SetComp, ast.Dict, ast.DictComp)
 _REFERENCE = re.compile(rf"\{{\{{\s*({PATH})\s*\}}\}}")
 
 
@@ -35,6 +36,14 @@ def find(tree: ast.AST) -> list[str]:
         elif not in_fstring and isinstance(node, ast.Constant) and isinstance(node.value, str):
             _substitute(node.value, note)
     return list(found)
+
+
+def misfits(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, code) for each ``{{…}}`` that is no reference: to Python a set of what no set can hold."""
+    for node, _ in _places(tree):
+        inner = node.elts[0] if isinstance(node, ast.Set) and len(node.elts) == 1 else None
+        if isinstance(inner, _UNHASHABLE) and _bare(node) is None and _bare(inner) is None:
+            yield inner.lineno, ast.unparse(node)
 
 
 def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
