@@ -100,15 +100,40 @@ def test_the_documented_example_is_a_graph(sample):
             "a → a goes round in a loop: set settings.max_visits",
         ),
         (
+            graph({"a": code("1"), "b": code("1")}, "START a", "a b", "b a", "b END", settings={"max_visits": 9}),
+            ("a", "edges"),
+            "a → b → a never ends: lead out of the loop by a conditional in it",
+        ),
+        (
             graph({"a": code("1")}, *STRAIGHT, settings={"max_visits": 0}),
             (None, "settings.max_visits"),
             "max_visits is a whole number from 1",
         ),
-        (graph({"a": code("{{b.c}}")}, *STRAIGHT), ("a", "code"), "{{b.c}}: nothing provides 'b'"),
+        (
+            graph({"a": code("{{b.c}}")}, *STRAIGHT),
+            ("a", "code"),
+            "{{b.c}}: nothing provides 'b'; if it is an input, declare it in input_data",
+        ),
         (
             graph({"a": code("{{b}}")}, *STRAIGHT, input_data={"c": "string"}),
             ("a", "code"),
-            "{{b}}: nothing provides 'b'; there is: c",
+            "{{b}}: nothing provides 'b'; there is: c; if it is an input, declare it in input_data",
+        ),
+        (
+            graph({"a": code("{{größe}}")}, *STRAIGHT),
+            ("a", "code"),
+            "{{größe}}: 'größe' is no name: letters a-z, digits and _",
+        ),
+        (graph({"größe": code("1")}), ("größe", "name"), "'größe' is no name: letters a-z, digits and _, and not"),
+        (
+            graph({"a": code("1", output_mapping={"größe": "data"})}, *STRAIGHT),
+            ("a", "output_mapping.größe"),
+            "'größe' is no name: letters a-z, digits and _",
+        ),
+        (
+            graph({"a": code("1")}, *STRAIGHT, input_data={"größe": 1}),
+            (None, "input_data.größe"),
+            "'größe' is no name: letters a-z, digits and _",
         ),
         (
             graph({"a": code("{{b}}"), "b": code("1")}, *STRAIGHT, "a b"),
@@ -167,6 +192,73 @@ def test_all_faults_come_at_once():
         (None, "edges[2]"),
         (None, "selectedOutput"),
     }
+
+
+@pytest.mark.parametrize(
+    ("document", "places"),
+    [
+        (
+            graph({"a": {"type": "cod"}, "b": code("{{a}}")}, "START a", "a b", "b END", selectedOutput="a"),
+            {("a", "type")},
+        ),
+        (
+            graph(
+                {"a": {"type": "cod", "metadata": {"timeout": -1, "code": 5, "output_mapping": {"v": "a..b"}}}},
+                *STRAIGHT,
+                selectedOutput="v",
+            ),
+            {("a", "type"), ("a", "timeout"), ("a", "output_mapping.v")},
+        ),
+        (
+            graph({"a": {"type": "cod"}}, *STRAIGHT, selectedOutput="q", settings={"max_visits": 0}),
+            {("a", "type"), (None, "selectedOutput"), (None, "settings.max_visits")},
+        ),
+        (
+            graph({f"n{n}": code("1") for n in range(501)}, *(f"START n{n}" for n in range(501)), "n1 zz"),
+            {(None, "nodes"), (None, "edges[501]")},
+        ),
+        (graph({}, "START a", settings={"max_visits": 0}), {(None, "nodes"), (None, "settings.max_visits")}),
+        (
+            graph({"a": code("[{{t}}, {{x.y}}, {{z}}]")}, *STRAIGHT, input_data={"t": "string", "x": {"type": "text"}}),
+            {(None, "input_data.x.type"), ("a", "code")},
+        ),
+        (graph({"a": code("{{t.x}}")}, *STRAIGHT, input_data=[{"name": "u"}, {}]), {(None, "input_data")}),
+        (
+            graph(
+                {"a": {"type": "code", "metadata": 5}, "b": code("{{v}}")},
+                "START a",
+                "a b",
+                selectedOutput="v",
+                input_data={"t": 1},
+            ),
+            {("a", "metadata")},
+        ),
+        (
+            graph(
+                {"a": code("1", output_mapping=[]), "b": code("{{v}}")},
+                "START a",
+                "a b",
+                selectedOutput="v",
+                input_data={"t": 1},
+            ),
+            {("a", "output_mapping")},
+        ),
+        (
+            graph({"a": code("1"), "b": code("{{a}} + {{zz.x}}")}, "START a", "aa b", "b END"),
+            {(None, "edges[1]"), ("b", "code")},
+        ),
+        (
+            graph({"c": check([{"variable": "x", "operator": "==", "value": 1}]), "a": code("1")}, "START c", "c aa"),
+            {(None, "edges[1]")},
+        ),
+        (
+            graph({"a": code("1"), "c": {"type": "condition"}}, "START a", "a c", "c a", "c END", settings=[]),
+            {("c", "type"), (None, "settings")},
+        ),
+    ],
+)
+def test_what_only_follows_from_a_fault_is_none(document, places):
+    assert {(node, field) for node, field, _ in faults(document)} == places
 
 
 def test_braces_that_are_meant_as_text_are_no_fault():

@@ -136,6 +136,11 @@ class NodeType(ABC):
         for key, value in self.templates(node):
             yield from ((key, path) for path in references.find(value))
 
+    def ways(self, node: Node) -> list[Any]:
+        """Return the nodes of which it chooses one, None for none; nothing where it goes on to all."""
+        del node
+        return []
+
     def mapping(self, node: Node) -> dict[str, str]:
         """Return which variables ``node`` provides, each with its path in the raw output ("" for all of it)."""
         given = node.metadata.get("output_mapping")

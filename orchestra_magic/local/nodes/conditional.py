@@ -29,22 +29,29 @@ class ConditionalNode(NodeType):
         if not isinstance(conditions, list) or not conditions:
             yield "conditions", "a conditional node needs a list of conditions"
             return
-        ways = []
         for number, condition in enumerate(conditions):
             where = f"conditions[{number}]"
             if not isinstance(condition, Mapping):
                 yield where, "a condition is an object with name, match, criteria and then"
                 continue
             yield from _check_condition(where, condition)
-            ways.append(condition.get("then"))
             if condition.get("then") not in targets:
                 yield f"{where}.then", _nowhere(condition.get("then"), targets)
         otherwise = node.metadata.get("else")
         if otherwise is not None and otherwise not in targets:
             yield "else", _nowhere(otherwise, targets)
+        ways = self.ways(node)
         for target in targets:
-            if target not in ways and target != otherwise:
+            if target not in ways:
                 yield "conditions", f"an edge leads to {target!r}, but no condition and no else does"
+
+    def ways(self, node: Node) -> list[Any]:
+        """Return where the conditions lead, and where the way goes on if none is true."""
+        conditions = node.metadata.get("conditions")
+        found = (
+            [one.get("then") for one in conditions if isinstance(one, Mapping)] if isinstance(conditions, list) else []
+        )
+        return [*found, node.metadata.get("else")]
 
     def templates(self, node: Node) -> Iterator[tuple[str, Any]]:
         """Yield the variables, with or without their braces, and the values."""
