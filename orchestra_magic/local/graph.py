@@ -11,7 +11,7 @@ from typing import Any
 from . import references
 from .inputs import NAMES, Input, is_name, read_inputs
 from .nodes import TYPES, Node
-from .order import components, reachable, reverse
+from .order import components, reachable, reverse, together
 
 START, END = "START", "END"
 MAX_NODES = 500
@@ -133,6 +133,8 @@ def read_graph(document: Any) -> Graph:
     faults += _check_shape(graph, visits, unread)
     faults += _check_nodes(graph, unread)
     faults += _check_names(graph, unread)
+    if not unread & {"edges", "types"}:
+        faults += _check_shared(graph)
     if faults:
         raise GraphError(faults)
     return graph
@@ -291,3 +293,24 @@ def _check_names(graph: Graph, unread: set[str]) -> Iterator[Fault]:
                 near = f"; there is: {', '.join(sorted(known))}" if known else ""
                 reason = f"nothing provides {head!r}{near}; if it is an input, declare it in input_data"
             yield Fault(name, where, f"{{{{{path}}}}}: {reason}")
+
+
+def _check_shared(graph: Graph) -> Iterator[Fault]:
+    """Find what a run would lose: results of one name, of nodes neither of which comes after the other.
+
+    Where one does, its result takes the place of the other's, like a variable that is assigned again.
+    """
+    shared = {variable: names for variable, names in graph.givers.items() if len(names) > 1}
+    if not shared:
+        return
+    # In which round of a loop which way was gone, nobody can say.
+    alone = [component[0] for component in graph.components if not graph.in_loop(component)]
+    parting = {START, *(name for name in alone if not graph.ways(name))} & reachable([START], graph.edges)
+    company = together(graph.components, graph.sources, parting)
+    for variable, names in shared.items():
+        for place, name in enumerate(names):
+            beside = company[name].difference(graph.earlier[name])
+            other = next((one for one in names[:place] if one in beside), None)
+            if other:
+                message = f"{variable!r} is what {other!r} gives too, and neither comes after the other: rename one"
+                yield Fault(name, "output_mapping", message)

@@ -1,8 +1,11 @@
+import random
+from itertools import combinations, product
+
 import pytest
 
 from orchestra_magic.local.graph import GraphError, read_graph
 from orchestra_magic.local.inputs import with_defaults
-from orchestra_magic.local.order import components
+from orchestra_magic.local.order import components, reachable, reverse, together
 
 from .graphs import code, graph
 
@@ -259,6 +262,67 @@ def test_all_faults_come_at_once():
 )
 def test_what_only_follows_from_a_fault_is_none(document, places):
     assert {(node, field) for node, field, _ in faults(document)} == places
+
+
+def says(variable):
+    return code("1", output_mapping={variable: "data.results"})
+
+
+def choice(*ways):
+    criteria = [{"variable": "n", "operator": "==", "value": 1}]
+    return {"type": "conditional", "metadata": {"conditions": [{"criteria": criteria, "then": way} for way in ways]}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges", "lost"),
+    [
+        ({"a": says("v"), "b": says("v")}, "START a, START b", 1),
+        ({"a": says("v"), "b": says("v"), "c": says("v")}, "START a, START b, START c", 2),
+        ({"a": says("v"), "b": says("v"), "c": says("v")}, "START a, a b, a c", 1),
+        ({"a": says("b"), "b": code("1")}, "START a, START b", 1),
+        ({"a": says("b"), "b": says("w")}, "START a, START b", 0),
+        ({"a": says("v"), "b": says("v")}, "START a, a b", 0),
+        # of the ways of one conditional a run goes one
+        ({"q": choice("a", "b"), "a": says("v"), "b": says("v")}, "START q, q a, q b", 0),
+        ({"q": choice("a", "b"), "a": says("v"), "b": code("1"), "c": says("v")}, "START q, q a, q b, b c", 0),
+        ({"q": choice("a", "b"), "a": says("v"), "b": says("v")}, "START q, q a, q b, START b", 1),
+        ({"q": choice("r"), "r": code("1"), "a": says("v"), "b": says("v")}, "START q, q r, r a, r b", 1),
+        ({"p": choice("a"), "q": choice("b"), "a": says("v"), "b": says("v")}, "START p, START q, p a, q b", 1),
+        # in which round of a loop which way was gone, nobody can say
+        (
+            {"r": code("1"), "q": choice("r", "a", "b"), "a": says("v"), "b": says("v")},
+            "START r, r q, q r, q a, q b",
+            0,
+        ),
+    ],
+)
+def test_two_results_of_one_name_are_a_fault_where_a_run_has_both(nodes, edges, lost):
+    document = graph(nodes, *edges.split(", "), input_data={"n": 1}, settings={"max_visits": 3})
+    if not lost:
+        assert read_graph(document)
+        return
+    found = faults(document)
+    assert [field for _, field, _ in found] == ["output_mapping"] * lost
+    assert all("gives too, and neither comes after the other: rename one" in message for _, _, message in found)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nodes_run_together_if_there_are_choices_with_which_they_do(seed):
+    chance = random.Random(seed)
+    names = [f"n{n}" for n in range(8)]
+    edges = {name: [later for later in names[place + 1 :] if chance.random() < 0.3] for place, name in enumerate(names)}
+    edges["START"] = [names[0], *(name for name in names[1:] if chance.random() < 0.15)]
+    choosing = [name for name in names if len(edges[name]) > 1 and chance.random() < 0.5]
+    runs = [
+        reachable(["START"], edges | {name: [way] for name, way in zip(choosing, ways, strict=True)})
+        for ways in product(*(edges[name] for name in choosing))
+    ]
+    reached = reachable(["START"], edges)
+    found = together(components(names, edges), reverse(edges), reached.difference(choosing))
+    before = {name: reachable([name], reverse(edges)) for name in names}
+    for one, other in combinations(sorted(reached - {"START"}), 2):
+        if one not in before[other]:
+            assert (one in found[other]) is (other in found[one]) is any({one, other} <= run for run in runs)
 
 
 def test_braces_that_are_meant_as_text_are_no_fault():
