@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from . import references
-from .inputs import NAMES, Input, is_name, read_inputs
+from .inputs import NAMES, Input, is_name, read_inputs, with_defaults
 from .nodes import TYPES, Node
 from .order import components, reachable, reverse, together
 
@@ -94,6 +94,28 @@ class Graph:
         """Return the nodes of which one is chosen after ``name``, None for none; nothing where all come after it."""
         node = self.nodes[name]
         return TYPES[node.type].ways(node)
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the inputs of a run, with the defaults of those that are missing in ``given``.
+
+        Raises
+        ------
+        ValueError
+            Naming every input that is missing, not as declared, or called like what a node provides.
+        """
+        wrong = [
+            f"{name!r} is what the node {self.givers[name][0]!r} provides, and no input: leave it out"
+            for name in given
+            if name in self.givers
+        ]
+        complete: dict[str, Any] = {}
+        try:
+            complete = with_defaults(self.inputs, given)
+        except ValueError as error:
+            wrong.insert(0, str(error))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return complete
 
     def in_loop(self, component: list[str]) -> bool:
         """Tell whether a component is a loop."""

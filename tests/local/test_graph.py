@@ -4,7 +4,6 @@ from itertools import combinations, product
 import pytest
 
 from orchestra_magic.local.graph import GraphError, read_graph
-from orchestra_magic.local.inputs import with_defaults
 from orchestra_magic.local.order import components, reachable, reverse, together
 
 from .graphs import code, graph
@@ -352,18 +351,30 @@ def test_undeclared_inputs_are_what_nothing_provides():
 )
 def test_defaults(declared, given, expected):
     read = read_graph(graph({"a": code("1")}, *STRAIGHT, input_data=declared))
-    assert with_defaults(read.inputs, given) == expected
+    assert read.complete(given) == expected
 
 
 def test_every_wrong_input_is_named():
     declared = {"x": "string", "y": {"type": "number"}, "z": {"type": "boolean"}, "e": {"enum": ["a", "b"]}}
     read = read_graph(graph({"a": code("1")}, *STRAIGHT, input_data=declared))
     with pytest.raises(ValueError) as caught:
-        with_defaults(read.inputs, {"z": 1, "e": "c"})
+        read.complete({"z": 1, "e": "c"})
     assert str(caught.value) == (
         "missing required inputs: 'x', 'y'; 'z' is to be of type boolean, not integer; "
         "'e' is to be one of 'a', 'b', not 'c'"
     )
+
+
+def test_an_input_does_not_stand_in_for_what_a_node_provides():
+    nodes = {"q": choice("a", "j"), "a": says("v"), "j": code("{{v}}")}
+    read = read_graph(graph(nodes, "START q", "q a", "q j", "a j", input_data={"n": "integer"}))
+    with pytest.raises(ValueError) as caught:
+        read.complete({"n": "x", "v": "smuggled", "j": 1, "a": 2})
+    assert str(caught.value) == (
+        "'n' is to be of type integer, not string; 'v' is what the node 'a' provides, and no input: leave it out; "
+        "'j' is what the node 'j' provides, and no input: leave it out"
+    )
+    assert read.complete({"n": 1, "a": 2}) == {"n": 1, "a": 2}
 
 
 def test_components_are_in_topological_order_with_loops_together():
