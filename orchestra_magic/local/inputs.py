@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .values import equal
+
 NAMES = "letters a-z, digits and _"
 _MISSING = object()
+_SHOWN = 100
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "number": (int, float),
@@ -32,8 +35,10 @@ class Input:
         """Return what is wrong with ``value``, or None."""
         if self.type and not _is(value, self.type):
             return f"{self.name!r} is to be of type {self.type}, not {kind(value)}"
-        if self.enum and value not in self.enum:
-            return f"{self.name!r} is to be one of {', '.join(map(repr, self.enum))}, not {value!r}"
+        if self.enum and not any(equal(value, one) for one in self.enum):
+            given = repr(value)
+            shown = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
+            return f"{self.name!r} is to be one of {', '.join(map(repr, self.enum))}, not {shown}"
         return None
 
 

@@ -4,6 +4,7 @@ from itertools import combinations, product
 import pytest
 
 from orchestra_magic.local.graph import GraphError, read_graph
+from orchestra_magic.local.inputs import Input
 from orchestra_magic.local.order import components, reachable, reverse, together
 
 from .graphs import code, graph
@@ -363,6 +364,20 @@ def test_every_wrong_input_is_named():
         "missing required inputs: 'x', 'y'; 'z' is to be of type boolean, not integer; "
         "'e' is to be one of 'a', 'b', not 'c'"
     )
+
+
+@pytest.mark.parametrize(
+    ("enum", "value", "fault"),
+    [
+        ([True], 1, "'x' is to be one of True, not 1"),
+        ([1], True, "'x' is to be one of 1, not True"),
+        ([1], 1.0, None),
+        ([[1]], [1], None),
+        (["a"], "b" * 10**6, f"'x' is to be one of 'a', not '{'b' * 99}…"),
+    ],
+)
+def test_a_value_is_one_of_those_that_are_allowed(enum, value, fault):
+    assert Input("x", enum=tuple(enum)).fault(value) == fault
 
 
 def test_an_input_does_not_stand_in_for_what_a_node_provides():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .. import references
+from ..values import equal
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 _ORDERING: dict[str, Callable[[Any, Any], bool]] = {
@@ -142,7 +143,7 @@ def _holds(criterion: Mapping[str, Any]) -> bool:
     if asked in ("==", "!="):
         if kinds[0] != kinds[1] and "null" not in kinds:
             raise _incomparable(name, asked, *kinds)
-        return bool(left == right) is (asked == "==")
+        return equal(left, right) is (asked == "==")
     if kinds[0] != kinds[1] or kinds[0] not in ("number", "text"):
         raise _incomparable(name, asked, *kinds)
     return _ORDERING[asked](left, right)
@@ -151,7 +152,7 @@ def _holds(criterion: Mapping[str, Any]) -> bool:
 def _contains(name: str, holder: Any, item: Any) -> bool:
     kind = _kind(holder)
     if kind == "list":
-        return any(_kind(one) == _kind(item) and one == item for one in holder)
+        return any(equal(one, item) for one in holder)
     if kind in ("text", "object") and isinstance(item, str):
         return item in holder
     if kind == "text":
