@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import references
@@ -68,24 +68,34 @@ class ConditionalNode(NodeType):
                     yield f"{where}.value", criterion.get("value")
 
     def inputs(self, call: Call) -> dict[str, Any]:
-        """Return the conditions with their variables' values beside them."""
-        conditions = [
-            {
-                "name": condition.get("name") or condition["then"],
-                "match": condition.get("match") or "and",
-                "criteria": [_resolve(criterion, call) for criterion in condition["criteria"]],
-                "then": condition["then"],
-            }
-            for condition in call.node.metadata["conditions"]
-        ]
-        return {"conditions": conditions, "else": call.node.metadata.get("else")}
+        """Return the conditions with their variables' values beside them, as far as they are asked.
+
+        What decides nothing is not looked up: a variable of a later condition may well be missing.
+        """
+        asked: list[dict[str, Any]] = []
+        for condition in call.node.metadata["conditions"]:
+            match, criteria = condition.get("match") or "and", condition["criteria"]
+            resolved: list[dict[str, Any]] = []
+            asked.append(
+                {
+                    "name": condition.get("name") or condition["then"],
+                    "match": match,
+                    "criteria": resolved,
+                    "then": condition["then"],
+                }
+            )
+            try:
+                if _wins(match, _resolving(criteria, call, resolved)):
+                    break
+            except NodeError:  # raised again by run, when the step has its inputs
+                break
+        return {"conditions": asked, "else": call.node.metadata.get("else")}
 
     async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
         """Ask the conditions in their order."""
         del call
         for condition in inputs["conditions"]:
-            asked = (_holds(criterion) for criterion in condition["criteria"])
-            if any(asked) if condition["match"] == "or" else all(asked):
+            if _wins(condition["match"], condition["criteria"]):
                 then = condition["then"]
                 return Outcome({"condition": condition["name"], "then": then}, targets=[then])
         otherwise = inputs["else"]
@@ -122,6 +132,18 @@ def _nowhere(target: Any, targets: list[str]) -> str:
 
 def _variable(variable: Any) -> str:
     return str(variable or "").strip().removeprefix("{{").removesuffix("}}").strip()
+
+
+def _wins(match: str, criteria: Iterable[Mapping[str, Any]]) -> bool:
+    asked = map(_holds, criteria)
+    return any(asked) if match == "or" else all(asked)
+
+
+def _resolving(criteria: Iterable[Mapping[str, Any]], call: Call, resolved: list[dict[str, Any]]) -> Iterator[Any]:
+    """Resolve one criterion after another, as they are asked for; each is kept in ``resolved``."""
+    for criterion in criteria:
+        resolved.append(_resolve(criterion, call))
+        yield resolved[-1]
 
 
 def _resolve(criterion: Mapping[str, Any], call: Call) -> dict[str, Any]:
