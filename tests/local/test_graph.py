@@ -62,6 +62,20 @@ def test_the_documented_example_is_a_graph(sample):
         (graph({"a": code("1", timeout=10**9)}, *STRAIGHT), ("a", "timeout"), "timeout is a number of seconds above 0"),
         (graph({"a": code(" ")}, *STRAIGHT), ("a", "code"), "a code node needs its program"),
         (graph({"a": code("1\0")}, *STRAIGHT), ("a", "code"), "this is not Python: source code string cannot contain"),
+        *(
+            (
+                graph({"a": code(f"x = '{{{{q}}}}'\ny = {{{{{path}}}}}")}, *STRAIGHT),
+                ("a", "code"),
+                f"this is not Python: line 2: {{{{{path}}}}} cannot stand in code; write such a key as {{{{row['from']}}}}",
+            )
+            for path in ("from", "mail.from", "rows.0.a")
+        ),
+        (graph({"a": code("'{{from}}' = 1")}, *STRAIGHT), ("a", "code"), "this is not Python: line 1: cannot assign"),
+        (
+            graph({"a": code("{{a b}} + '{{q}}'")}, *STRAIGHT),
+            ("a", "code"),
+            "this is not Python: line 1: invalid syntax",
+        ),
         (
             graph({"a": code("x = 1\n{{q + 1}}")}, *STRAIGHT),
             ("a", "code"),

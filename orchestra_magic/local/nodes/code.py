@@ -29,11 +29,20 @@ def _parse(code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ]
         return tuple(wrong), tuple(code_references.find(tree))
     except SyntaxError as error:
-        where = f"line {error.lineno}: " if error.lineno else ""  # none for a null byte
-        said = f"{where}{error.msg}"
+        said = _explain(error)
     except (ValueError, RecursionError, MemoryError) as error:
         said = str(error) or "the code is nested too deeply"
     return (f"this is not Python: {said}",), ()
+
+
+def _explain(error: SyntaxError) -> str:
+    said, line, place = error.msg, error.text or "", error.offset or 0
+    begin = line.rfind("{{", 0, place)
+    end = line.find("}}", begin) + 2
+    if 0 <= begin < place <= end and (path := next(references.find(line[begin:end]), None)):
+        # It is a reference everywhere else, as {{mail.from}} is: from is a word of Python's own.
+        said = f"{{{{{path}}}}} cannot stand in code; write such a key as {{{{row['from']}}}}, and rename such an input"
+    return f"line {error.lineno}: {said}" if error.lineno else said  # a null byte stands in no line
 
 
 class CodeNode(NodeType):
