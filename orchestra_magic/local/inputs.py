@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .values import equal
+
+NAMES = "letters a-z, digits and _"
 _MISSING = object()
+_SHOWN = 100
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "number": (int, float),
@@ -31,32 +35,36 @@ class Input:
         """Return what is wrong with ``value``, or None."""
         if self.type and not _is(value, self.type):
             return f"{self.name!r} is to be of type {self.type}, not {kind(value)}"
-        if self.enum and value not in self.enum:
-            return f"{self.name!r} is to be one of {', '.join(map(repr, self.enum))}, not {value!r}"
+        if self.enum and not any(equal(value, one) for one in self.enum):
+            given = repr(value)
+            shown = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
+            return f"{self.name!r} is to be one of {', '.join(map(repr, self.enum))}, not {shown}"
         return None
 
 
-def read_inputs(document: Mapping[str, Any]) -> dict[str, Input]:
-    """Return the declared inputs, from ``input_data``: a map to schemas, bare types or bare defaults, or a list.
+def is_name(name: str) -> bool:
+    """Tell whether an input, a node or a variable can be called so."""
+    return name.isascii() and name.isidentifier()
 
-    Raises
-    ------
-    ValueError
-        With one argument: a list of (field, message).
+
+def read_inputs(document: Mapping[str, Any]) -> tuple[dict[str, Input], list[tuple[str, str]]]:
+    """Return the declared inputs, and each fault as (field, message).
+
+    They stand in ``input_data``: a map to schemas, bare types or bare defaults, or a list. A fault of the field
+    ``input_data`` itself means that there may be inputs which could not be read.
     """
     given = document.get("input_data") or {}
+    faults = []
     if isinstance(given, list):
         named = {str(one.get("name")): one for one in given if isinstance(one, Mapping) and one.get("name")}
         if len(named) != len(given):
-            raise ValueError([("input_data", "each input in the list needs a name of its own")])
+            faults.append(("input_data", "each input in the list needs a name of its own"))
         given = named
     if not isinstance(given, Mapping):
-        raise ValueError([("input_data", "input_data is an object from a name to what the input is")])  # noqa: TRY004  (a fault of the document)
+        return {}, [("input_data", "input_data is an object from a name to what the input is")]
     inputs = {name: _read(name, schema) for name, schema in given.items()}
-    faults = [fault for name, schema in given.items() for fault in _check(name, schema, inputs[name])]
-    if faults:
-        raise ValueError(faults)
-    return inputs
+    faults += [fault for name, schema in given.items() for fault in _check(name, schema, inputs[name])]
+    return inputs, faults
 
 
 def with_defaults(inputs: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,8 +118,8 @@ def _read(name: str, schema: Any) -> Input:
 
 def _check(name: str, schema: Any, read: Input) -> Iterator[tuple[str, str]]:
     where = f"input_data.{name}"
-    if not (name.isascii() and name.isidentifier()):
-        yield where, f"{name!r} is no name: letters, digits and _"
+    if not is_name(name):
+        yield where, f"{name!r} is no name: {NAMES}"
     if not isinstance(schema, Mapping):
         return
     declared = schema.get("type")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 Edges = Mapping[str, Sequence[str]]
 
@@ -26,6 +27,23 @@ def reverse(edges: Edges) -> dict[str, list[str]]:
         for target in targets:
             turned.setdefault(target, []).append(source)
     return turned
+
+
+def together(parts: Sequence[Sequence[str]], sources: Edges, parting: AbstractSet[str]) -> dict[str, set[str]]:
+    """Return for each node those that one run can come to as well, by ways that part before both.
+
+    ``parting`` are the nodes from which a run goes all ways, not one of them; ``parts`` are the :func:`components`,
+    and ``sources`` say where edges come from.
+    """
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        before = {source for name in part for source in sources.get(name, ()) if source not in part}
+        others = before.intersection(parting).union(*(found.get(source, ()) for source in before))
+        for name in part:
+            found[name] = set(others)
+        for other in others:
+            found.setdefault(other, set()).update(part)
+    return found
 
 
 def components(nodes: Sequence[str], edges: Edges) -> list[list[str]]:

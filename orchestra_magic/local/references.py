@@ -1,6 +1,7 @@
 """``{{a.b[0].c}}``: find references in JSON values, and put the values that they name in their place.
 
 A reference is a path and nothing else. Nothing is evaluated, and a value is never read as a template again.
+The braces themselves are written ``{{'{{'}}``: ``{{'{{'}}topic}}`` is the text ``{{topic}}``.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .sandbox.code_references import NAME, PATH
 from .values import text
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-_PATH = rf"{_NAME}(?:\.{_NAME}|\.\d+|\[-?\d+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*"
-_REFERENCE = re.compile(r"\{\{\s*(" + _PATH + r")\s*\}\}")
-_PART = re.compile(rf"\.?({_NAME})|\.(\d+)|\[(-?\d+)\]|\['([^'\]]*)'\]|\[\"([^\"\]]*)\"\]")
+_REFERENCE = re.compile(rf"\{{\{{\s*(?:({PATH})|'\{{\{{')\s*\}}\}}")
+_OPENED = re.compile(r"\{\{[^}\0]*\}{0,2}")
+_PART = re.compile(rf"\.?({NAME})|\.([0-9]+)|\[(-?[0-9]+)\]|\['([^'\]]*)'\]|\[\"([^\"\]]*)\"\]")
 _NEAR = 8
+_SHOWN = 60
 
 
 class UnknownReferenceError(LookupError):
@@ -31,7 +33,7 @@ class UnknownReferenceError(LookupError):
 
 def is_path(path: str) -> bool:
     """Tell whether ``path`` can stand between double braces."""
-    return re.fullmatch(_PATH, path) is not None
+    return re.fullmatch(PATH, path) is not None
 
 
 def head(path: str) -> str:
@@ -42,15 +44,30 @@ def head(path: str) -> str:
 
 def find(value: Any) -> Iterator[str]:
     """Yield the path of every reference in ``value``, however deep it stands."""
+    for template in _texts(value):
+        yield from (match.group(1) for match in _REFERENCE.finditer(template) if match.group(1))
+
+
+def misfits(value: Any) -> Iterator[str]:
+    """Yield what is wrong with each ``{{`` in ``value`` that begins no reference: nobody would see it stay."""
+    for template in _texts(value):
+        for match in _OPENED.finditer(_REFERENCE.sub("\0", template)):
+            yield f"{no_reference(match.group())}; {{{{ as text is written {{{{'{{{{'}}}}"
+
+
+def no_reference(said: str) -> str:
+    """Return that ``said`` is none, and what would be one."""
+    line = " ".join(said.split())
+    shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+    return f"{shown} is no reference, which is a path such as {{{{topic}}}} or {{{{rows[0].name}}}}"
+
+
+def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        for match in _REFERENCE.finditer(value):
-            yield match.group(1)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from find(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from find(item)
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def fill(value: Any, scope: Mapping[str, Any]) -> Any:
@@ -66,9 +83,9 @@ def fill(value: Any, scope: Mapping[str, Any]) -> Any:
     """
     if isinstance(value, str):
         whole = _REFERENCE.fullmatch(value.strip())
-        if whole:
+        if whole and whole.group(1):
             return look_up(whole.group(1), scope)
-        return _REFERENCE.sub(lambda match: text(look_up(match.group(1), scope)), value)
+        return _REFERENCE.sub(lambda match: text(look_up(match.group(1), scope)) if match.group(1) else "{{", value)
     if isinstance(value, Mapping):
         return {key: fill(item, scope) for key, item in value.items()}
     if isinstance(value, list):
@@ -84,6 +101,8 @@ def look_up(path: str, scope: Mapping[str, Any]) -> Any:
     UnknownReferenceError
         If there is no such thing; the message names the reference and the names that exist.
     """
+    if not is_path(path):
+        raise UnknownReferenceError(path, "this is no path, such as topic or rows[0].name")
     outer: Any = None
     current: Any = scope
     done = ""

@@ -12,7 +12,6 @@ from typing import Any
 
 from .changes import Changes
 from .engine import Engine
-from .inputs import with_defaults
 from .steps import RUNNING, Record
 from .store import QUEUED, NewRun, Store
 from .values import dumps, loads, now
@@ -86,7 +85,7 @@ class Runs:
             If the idempotency key belongs to a different run.
         """
         graph, _ = await self._versions.graph(workflow_id, version)
-        complete = with_defaults(graph.inputs, inputs)
+        complete = graph.complete(inputs)
         defaults = {name: value for name, value in complete.items() if name not in inputs}
         row, new = await self._store.accept(
             NewRun(str(uuid.uuid4()), workflow_id, version, inputs, defaults, key),

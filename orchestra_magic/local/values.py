@@ -99,6 +99,15 @@ def unstorable(value: Any, depth: int = 0) -> str | None:
     return None
 
 
+def equal(left: Any, right: Any) -> bool:
+    """Tell whether two JSON values are equal: to JSON, unlike to Python, true is no 1."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(item, right[key]) for key, item in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+
+
 def plain(value: Any, depth: int = 0) -> Any:
     """Return ``value`` as JSON can hold it: keys as text, no NaN, no lone surrogates, no endless nesting."""
     if value is None or isinstance(value, bool | int):

@@ -187,7 +187,7 @@ def test_what_is_required_is_what_the_embedded_server_requires(said: Any) -> Non
     written = [{"wish": said}, *([[{"name": "wish", **said}]] if isinstance(said, dict) else [])]
     for data in written:
         (known,) = discovery.from_graph({"input_data": data})
-        assert known.required is read_inputs({"input_data": data})["wish"].required
+        assert known.required is read_inputs({"input_data": data})[0]["wish"].required
 
 
 def test_inputs_of_earlier_runs() -> None:

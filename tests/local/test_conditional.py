@@ -1,6 +1,7 @@
 import pytest
 
 from orchestra_magic.local.nodes import TYPES, Call, Node, NodeError
+from orchestra_magic.local.references import UnknownReferenceError
 
 from .graphs import code, graph
 
@@ -32,6 +33,12 @@ def holds(left, operator, right):
         (None, "==", None, True),
         ([1], "==", [1], True),
         ({"a": 1}, "!=", {"a": 1}, False),
+        ([1], "==", [True], False),
+        ({"a": [1.0]}, "==", {"a": [1]}, True),
+        ({"a": 1}, "==", {"a": True}, False),
+        ({"a": 1}, "==", {"b": 1}, False),
+        ([1, 2], "==", [1], False),
+        ([[1]], "in", [True], False),
         (2, ">", 1, True),
         (1, ">", 1, False),
         (1, ">=", 1, True),
@@ -83,6 +90,28 @@ def test_and_or_else():
     assert choose({"x": 1}, {**both, "match": "and"}) == (None, [])
     assert choose({"x": 1}, {**both, "match": "or"}) == ("a", ["a"])
     assert choose({"x": 9}, both, **{"else": "b"}) == ("b", ["b"])
+
+
+def lazily(scope, *conditions):
+    node = Node("c", "conditional", {"conditions": list(conditions)})
+    return TYPES["conditional"].inputs(Call(node, "run", "c", scope, services=None))["conditions"]
+
+
+def test_what_decides_nothing_is_not_looked_up():
+    late = {"criteria": [{"variable": "missing", "operator": "==", "value": "{{missing.too}}"}], "then": "b"}
+    first = {"name": "first", "criteria": [*criteria(1), *late["criteria"]], "match": "or", "then": "a"}
+    assert choose({"x": 1}, first, late) == ("a", ["a"])
+    [asked] = lazily({"x": 1}, first, late)
+    shown = {"variable": "x", "is": 1, "operator": "==", "value": 1}
+    assert asked == {"name": "first", "match": "or", "criteria": [shown], "then": "a"}
+    assert len(lazily({"x": 2}, {**first, "match": "and"}, {**late, "criteria": criteria(2)})) == 2
+    with pytest.raises(UnknownReferenceError, match="there is no 'missing' here"):
+        choose({"x": 2}, first, late)
+
+
+def test_what_cannot_be_compared_is_among_the_inputs_of_the_step():
+    [asked] = lazily({"x": 1}, {"criteria": criteria("1"), "then": "a"}, {"criteria": criteria(1), "then": "b"})
+    assert asked["criteria"][0]["is"] == 1
 
 
 def test_values_may_be_references():

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra_magic.local.graph import GraphError, read_graph
-from orchestra_magic.local.inputs import with_defaults
 
 from .graphs import code, graph
 
@@ -109,7 +108,7 @@ def test_junk_anywhere_is_a_fault_or_harmless(first, junk, second, more):
     found = read(document)
     if found is not None:
         with suppress(ValueError):
-            with_defaults(found.inputs, {"q": "x", "r": 1})
+            found.complete({"q": "x", "r": 1})
         json.dumps([one.metadata for one in found.nodes.values()])
 
 

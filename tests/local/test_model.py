@@ -381,6 +381,36 @@ def test_nothing_is_looked_for_where_none_is_wanted(found, monkeypatch):
         asyncio.run(endpoints.find())
 
 
+@pytest.mark.parametrize(
+    ("content", "value", "sent"),
+    [
+        ("{{x}}", [{"a": 1}], '[{"a": 1}]'),
+        ("{{x}}", {"type": "text"}, '{"type": "text"}'),
+        ("{{x}}", 5, "5"),
+        ("{{x}}", True, "true"),
+        ("{{x}}", None, ""),
+        ("{{x}}", [], "[]"),
+        (None, 5, None),
+        (
+            "{{x}}",
+            [{"type": "text", "text": "hi"}, {"type": "image_url"}],
+            [{"type": "text", "text": "hi"}, {"type": "image_url"}],
+        ),
+        ([{"type": "text", "text": "{{x}}"}], 5, [{"type": "text", "text": "5"}]),
+    ],
+)
+def test_the_content_of_a_message_is_text_or_parts(content, value, sent):
+    node = Node("ask", "model", {"model": "m", "messages": [{"role": "user", "content": content}]})
+    inputs = TYPES["model"].inputs(Call(node, "run", "ask", {"x": value}, services=None))
+    assert inputs["messages"] == [{"role": "user", "content": sent}]
+
+
+def test_a_system_message_that_comes_out_empty_is_left_out():
+    messages = [{"role": "system", "content": "{{x}}"}, {"role": "assistant", "tool_calls": []}]
+    call = Call(Node("ask", "model", {"model": "m", "messages": messages}), "run", "ask", {"x": None}, services=None)
+    assert TYPES["model"].inputs(call)["messages"] == messages[1:]
+
+
 def test_templates_take_earlier_outputs(endpoint, server):
     def model(text, **more):
         return {"type": "model", "metadata": {"model": "m", "messages": [{"role": "user", "content": text}], **more}}

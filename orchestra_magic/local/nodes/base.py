@@ -126,11 +126,19 @@ class NodeType(ABC):
         del node, targets
         return iter(())
 
+    def templates(self, node: Node) -> Iterator[tuple[str, Any]]:
+        """Yield (field, value) for each value whose references are filled in."""
+        return ((key, value) for key, value in node.metadata.items() if key not in ("description", "output_mapping"))
+
     def references(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield (field, path) for each reference in ``node``."""
-        for key, value in node.metadata.items():
-            if key not in ("description", "output_mapping"):
-                yield from ((key, path) for path in references.find(value))
+        for key, value in self.templates(node):
+            yield from ((key, path) for path in references.find(value))
+
+    def ways(self, node: Node) -> list[Any]:
+        """Return the nodes of which it chooses one, None for none; nothing where it goes on to all."""
+        del node
+        return []
 
     def mapping(self, node: Node) -> dict[str, str]:
         """Return which variables ``node`` provides, each with its path in the raw output ("" for all of it)."""

@@ -19,13 +19,30 @@ LONGEST = 200_000
 
 
 @lru_cache(maxsize=256)
-def _parse(code: str) -> tuple[str | None, tuple[str, ...]]:
+def _parse(code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is wrong with a program, and the paths of its references."""
     try:
-        return None, tuple(code_references.find(ast.parse(code, "<code>")))
+        tree = ast.parse(code, "<code>")
+        wrong = [
+            f"line {line}: {references.no_reference(said)}; calculate outside of the braces"
+            for line, said in code_references.misfits(tree)
+        ]
+        return tuple(wrong), tuple(code_references.find(tree))
     except SyntaxError as error:
-        return f"line {error.lineno}: {error.msg}", ()
+        said = _explain(error)
     except (ValueError, RecursionError, MemoryError) as error:
-        return str(error) or "the code is nested too deeply", ()
+        said = str(error) or "the code is nested too deeply"
+    return (f"this is not Python: {said}",), ()
+
+
+def _explain(error: SyntaxError) -> str:
+    said, line, place = error.msg, error.text or "", error.offset or 0
+    begin = line.rfind("{{", 0, place)
+    end = line.find("}}", begin) + 2
+    if 0 <= begin < place <= end and (path := next(references.find(line[begin:end]), None)):
+        # It is a reference everywhere else, as {{mail.from}} is: from is a word of Python's own.
+        said = f"{{{{{path}}}}} cannot stand in code; write such a key as {{{{row['from']}}}}, and rename such an input"
+    return f"line {error.lineno}: {said}" if error.lineno else said  # a null byte stands in no line
 
 
 class CodeNode(NodeType):
@@ -45,11 +62,16 @@ class CodeNode(NodeType):
                 "code",
                 f"the program is longer than {LONGEST} characters: give it data as an input, or install a package",
             )
-        elif fault := _parse(code)[0]:
-            yield "code", f"this is not Python: {fault}"
+        else:
+            yield from (("code", fault) for fault in _parse(code)[0])
         asked = node.metadata.get("sandbox")
         if asked is not None and asked not in SANDBOXES:
             yield "sandbox", f"there is no sandbox {asked!r}; there are: {', '.join(SANDBOXES)}"
+
+    def templates(self, node: Node) -> Iterator[tuple[str, Any]]:
+        """Yield nothing: what stands in a program is Python, and :meth:`references` and :meth:`check` read it so."""
+        del node
+        return iter(())
 
     def references(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield the references in the program."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import references
+from ..values import equal
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 _ORDERING: dict[str, Callable[[Any, Any], bool]] = {
@@ -29,25 +30,32 @@ class ConditionalNode(NodeType):
         if not isinstance(conditions, list) or not conditions:
             yield "conditions", "a conditional node needs a list of conditions"
             return
-        ways = []
         for number, condition in enumerate(conditions):
             where = f"conditions[{number}]"
             if not isinstance(condition, Mapping):
                 yield where, "a condition is an object with name, match, criteria and then"
                 continue
             yield from _check_condition(where, condition)
-            ways.append(condition.get("then"))
             if condition.get("then") not in targets:
                 yield f"{where}.then", _nowhere(condition.get("then"), targets)
         otherwise = node.metadata.get("else")
         if otherwise is not None and otherwise not in targets:
             yield "else", _nowhere(otherwise, targets)
+        ways = self.ways(node)
         for target in targets:
-            if target not in ways and target != otherwise:
+            if target not in ways:
                 yield "conditions", f"an edge leads to {target!r}, but no condition and no else does"
 
-    def references(self, node: Node) -> Iterator[tuple[str, str]]:
-        """Yield the variables, with or without their braces, and the references in values."""
+    def ways(self, node: Node) -> list[Any]:
+        """Return where the conditions lead, and where the way goes on if none is true."""
+        conditions = node.metadata.get("conditions")
+        found = (
+            [one.get("then") for one in conditions if isinstance(one, Mapping)] if isinstance(conditions, list) else []
+        )
+        return [*found, node.metadata.get("else")]
+
+    def templates(self, node: Node) -> Iterator[tuple[str, Any]]:
+        """Yield the variables, with or without their braces, and the values."""
         conditions = node.metadata.get("conditions")
         for number, condition in enumerate(conditions if isinstance(conditions, list) else ()):
             criteria = condition.get("criteria") if isinstance(condition, Mapping) else None
@@ -56,29 +64,38 @@ class ConditionalNode(NodeType):
                     where = f"conditions[{number}].criteria[{place}]"
                     variable = _variable(criterion.get("variable"))
                     if references.is_path(variable):
-                        yield f"{where}.variable", variable
-                    for path in references.find(criterion.get("value")):
-                        yield f"{where}.value", path
+                        yield f"{where}.variable", f"{{{{{variable}}}}}"
+                    yield f"{where}.value", criterion.get("value")
 
     def inputs(self, call: Call) -> dict[str, Any]:
-        """Return the conditions with their variables' values beside them."""
-        conditions = [
-            {
-                "name": condition.get("name") or condition["then"],
-                "match": condition.get("match") or "and",
-                "criteria": [_resolve(criterion, call) for criterion in condition["criteria"]],
-                "then": condition["then"],
-            }
-            for condition in call.node.metadata["conditions"]
-        ]
-        return {"conditions": conditions, "else": call.node.metadata.get("else")}
+        """Return the conditions with their variables' values beside them, as far as they are asked.
+
+        What decides nothing is not looked up: a variable of a later condition may well be missing.
+        """
+        asked: list[dict[str, Any]] = []
+        for condition in call.node.metadata["conditions"]:
+            match, criteria = condition.get("match") or "and", condition["criteria"]
+            resolved: list[dict[str, Any]] = []
+            asked.append(
+                {
+                    "name": condition.get("name") or condition["then"],
+                    "match": match,
+                    "criteria": resolved,
+                    "then": condition["then"],
+                }
+            )
+            try:
+                if _wins(match, _resolving(criteria, call, resolved)):
+                    break
+            except NodeError:  # raised again by run, when the step has its inputs
+                break
+        return {"conditions": asked, "else": call.node.metadata.get("else")}
 
     async def run(self, inputs: dict[str, Any], call: Call) -> Outcome:
         """Ask the conditions in their order."""
         del call
         for condition in inputs["conditions"]:
-            asked = (_holds(criterion) for criterion in condition["criteria"])
-            if any(asked) if condition["match"] == "or" else all(asked):
+            if _wins(condition["match"], condition["criteria"]):
                 then = condition["then"]
                 return Outcome({"condition": condition["name"], "then": then}, targets=[then])
         otherwise = inputs["else"]
@@ -117,6 +134,18 @@ def _variable(variable: Any) -> str:
     return str(variable or "").strip().removeprefix("{{").removesuffix("}}").strip()
 
 
+def _wins(match: str, criteria: Iterable[Mapping[str, Any]]) -> bool:
+    asked = map(_holds, criteria)
+    return any(asked) if match == "or" else all(asked)
+
+
+def _resolving(criteria: Iterable[Mapping[str, Any]], call: Call, resolved: list[dict[str, Any]]) -> Iterator[Any]:
+    """Resolve one criterion after another, as they are asked for; each is kept in ``resolved``."""
+    for criterion in criteria:
+        resolved.append(_resolve(criterion, call))
+        yield resolved[-1]
+
+
 def _resolve(criterion: Mapping[str, Any], call: Call) -> dict[str, Any]:
     path = _variable(criterion["variable"])
     return {
@@ -136,7 +165,7 @@ def _holds(criterion: Mapping[str, Any]) -> bool:
     if asked in ("==", "!="):
         if kinds[0] != kinds[1] and "null" not in kinds:
             raise _incomparable(name, asked, *kinds)
-        return bool(left == right) is (asked == "==")
+        return equal(left, right) is (asked == "==")
     if kinds[0] != kinds[1] or kinds[0] not in ("number", "text"):
         raise _incomparable(name, asked, *kinds)
     return _ORDERING[asked](left, right)
@@ -145,7 +174,7 @@ def _holds(criterion: Mapping[str, Any]) -> bool:
 def _contains(name: str, holder: Any, item: Any) -> bool:
     kind = _kind(holder)
     if kind == "list":
-        return any(_kind(one) == _kind(item) and one == item for one in holder)
+        return any(equal(one, item) for one in holder)
     if kind in ("text", "object") and isinstance(item, str):
         return item in holder
     if kind == "text":

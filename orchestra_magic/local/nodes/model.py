@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import references
 from ..endpoints import KEY, Endpoint, NoEndpointError, find
-from ..values import loads, plain
+from ..values import loads, plain, text
 from ..web import Answer, WebError
 from .base import Call, Node, NodeError, NodeType, Outcome, wait_asked
 from .refusals import Refusals
@@ -65,9 +65,10 @@ class ModelNode(NodeType):
         metadata = call.node.metadata
         given = {key: value for key, value in metadata.items() if key not in _OURS and value is not None}
         filled: dict[str, Any] = references.fill(given, call.scope)
-        filled["messages"] = [
-            message for message in filled["messages"] if message.get("content") or message["role"] != "system"
+        messages = [
+            _worded(message, before) for message, before in zip(filled["messages"], given["messages"], strict=True)
         ]
+        filled["messages"] = [message for message in messages if message.get("content") or message["role"] != "system"]
         filled["stream"] = False
         return filled
 
@@ -96,6 +97,17 @@ class ModelNode(NodeType):
         tokens = usage.get("total_tokens") if isinstance(usage, Mapping) else 0
         count = tokens if isinstance(tokens, int) and not isinstance(tokens, bool) else 0
         return Outcome(completion, tokens=count, notes=notes | changed)
+
+
+def _worded(message: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message whose content is text or a list of parts: no endpoint takes a table or a number."""
+    content = message.get("content")
+    if before.get("content") is None:  # as in a message that calls tools
+        return message
+    if isinstance(content, list) and content and all(isinstance(part, Mapping) and "type" in part for part in content):
+        parts = [{**part, "text": text(part["text"])} if "text" in part else part for part in content]
+        return {**message, "content": parts}
+    return {**message, "content": text(content)}
 
 
 def _completion(endpoint: Endpoint, answer: Answer) -> dict[str, Any]:

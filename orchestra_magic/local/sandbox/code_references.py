@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 VALUES = "__orchestra_values__"
-_REFERENCE = re.compile(
-    r"\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\.\d+|\[-?\d+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*)\s*\}\}"
-)
+# Keys of JSON are in any language, and \w leaves out part of some: a name is all but spaces and the signs of ASCII.
+NAME = r"[^\x00-@\[-^`{-\x7f\s][^\x00-,./:-@\[-^`{-\x7f\s]*"
+PATH = rf"{NAME}(?:\.{NAME}|\.[0-9]+|\[-?[0-9]+\]|\['[^'\]]*'\]|\[\"[^\"\]]*\"\])*"
+"""What stands between double braces, in code and everywhere else."""
+_UNHASHABLE = (ast.Set, ast.SetComp, ast.Dict, ast.DictComp)
+_REFERENCE = re.compile(rf"\{{\{{\s*({PATH})\s*\}}\}}")
 
 
 def find(tree: ast.AST) -> list[str]:
@@ -33,6 +36,14 @@ def find(tree: ast.AST) -> list[str]:
         elif not in_fstring and isinstance(node, ast.Constant) and isinstance(node.value, str):
             _substitute(node.value, note)
     return list(found)
+
+
+def misfits(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield (line, code) for each ``{{…}}`` that is no reference: to Python a set of what no set can hold."""
+    for node, _ in _places(tree):
+        inner = node.elts[0] if isinstance(node, ast.Set) and len(node.elts) == 1 else None
+        if isinstance(inner, _UNHASHABLE) and _bare(node) is None and _bare(inner) is None:
+            yield inner.lineno, ast.unparse(node)
 
 
 def fill(tree: ast.Module, values: Mapping[str, Any]) -> ast.Module:
@@ -150,10 +161,16 @@ def _bare(node: ast.AST) -> str | None:
     inner = node.elts[0]
     if not (isinstance(inner, ast.Set) and len(inner.elts) == 1):
         return None
-    return _path(inner.elts[0])
+    path = _path(inner.elts[0])
+    return path if path and re.fullmatch(PATH, path) else None
 
 
 def _path(node: ast.expr) -> str | None:
+    if isinstance(node, ast.BinOp):
+        # To Python a hyphen within a name takes one name from another; only with spaces it is meant to.
+        left = _path(node.left) if isinstance(node.op, ast.Sub) and _adjoin(node.left, node.right) else None
+        right = _path(node.right) or _number(node.right)
+        return f"{left}-{right}" if left and right else None
     parts: list[str] = []
     while not isinstance(node, ast.Name):
         if isinstance(node, ast.Attribute):
@@ -165,6 +182,18 @@ def _path(node: ast.expr) -> str | None:
         else:
             return None
     return node.id + "".join(reversed(parts))
+
+
+def _adjoin(left: ast.expr, right: ast.expr) -> bool:
+    return (left.end_lineno, (left.end_col_offset or 0) + 1) == (right.lineno, right.col_offset)
+
+
+def _number(node: ast.expr) -> str | None:
+    if not (isinstance(node, ast.Constant) and type(node.value) is int):
+        return None
+    digits = str(node.value)
+    # 0x10 is no part of a name that says 16.
+    return digits if node.end_col_offset == node.col_offset + len(digits) else None
 
 
 def _subscript(node: ast.expr) -> str | None:
