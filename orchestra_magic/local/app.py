@@ -174,9 +174,6 @@ class Routes:
     async def execute(self, request: Request) -> Response:
         """Start a run."""
         workflow_id = request.path_params["workflow_id"]
-        version = self._store.current(workflow_id)
-        if version is None:
-            raise await self._unknown(workflow_id)
         inputs = await read_body(request, stored=True)
         if not isinstance(inputs, dict):
             raise HTTPException(400, "the body is to be a JSON object: the names of inputs are its keys")
@@ -184,7 +181,9 @@ class Routes:
         if key is not None and not key.strip():
             raise HTTPException(400, "the Idempotency-Key is empty: send one that is this run's alone, or none")
         try:
-            run_id = await self._runs.accept(workflow_id, version, inputs, key)
+            run_id = await self._runs.accept(workflow_id, inputs, key)
+        except LookupError:
+            raise await self._unknown(workflow_id) from None
         except KeyReusedError:
             raise HTTPException(422, "this Idempotency-Key was used for other inputs or another workflow") from None
         except ValueError as error:

@@ -74,18 +74,27 @@ class Runs:
         self._closing = True
         self._changes.close()
 
-    async def accept(self, workflow_id: str, version: int, inputs: Mapping[str, Any], key: str | None) -> str:
+    async def accept(self, workflow_id: str, inputs: Mapping[str, Any], key: str | None) -> str:
         """Accept a run, and return its id. When this returns, it is on the disk.
 
         Raises
         ------
+        LookupError
+            If there is no such workflow.
         ValueError
             If the inputs are not those that the workflow declares.
         KeyReusedError
             If the idempotency key belongs to a different run.
         """
-        graph, _ = await self._versions.graph(workflow_id, version)
-        complete = graph.complete(inputs)
+        try:
+            version, graph = await self._versions.current(workflow_id)
+            complete = graph.complete(inputs)
+        except (LookupError, ValueError):
+            # What is asked again after its answer was lost has begun, whatever became of the workflow since.
+            row = await self._store.accepted(workflow_id, inputs, key)
+            if row is None:
+                raise
+            return str(row["run_id"])
         defaults = {name: value for name, value in complete.items() if name not in inputs}
         row, new = await self._store.accept(
             NewRun(str(uuid.uuid4()), workflow_id, version, inputs, defaults, key),

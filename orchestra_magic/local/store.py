@@ -6,6 +6,7 @@ A run is accepted when its row is here, and a step is finished when it is record
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import uuid
 from collections.abc import Mapping
@@ -210,14 +211,11 @@ class Store(Database):
             If its idempotency key belongs to a different run.
         """
         inputs = dumps(run.inputs)
-        said = f"{run.workflow_id}\n{dumps(dict(sorted(run.inputs.items())))}"
-        digest = hashlib.sha256(said.encode()).hexdigest()
+        digest = _digest(run.workflow_id, run.inputs)
 
         def work(db: sqlite3.Connection) -> tuple[sqlite3.Row, bool]:
-            found = run.key and _one(db, "SELECT * FROM runs WHERE key = ?", run.key)
+            found = _of_key(db, run.key, digest)
             if found:
-                if found["digest"] != digest:
-                    raise KeyReusedError
                 return found, False
             defaults = dumps(run.defaults)
             row = (run.run_id, run.workflow_id, run.version, inputs, defaults, now(), run.key, digest)
@@ -228,6 +226,17 @@ class Store(Database):
             return db.execute(query, row).fetchall()[0], True
 
         return await self.write(work)
+
+    async def accepted(self, workflow_id: str, inputs: Mapping[str, Any], key: str | None) -> sqlite3.Row | None:
+        """Return the run that was accepted with this idempotency key.
+
+        Raises
+        ------
+        KeyReusedError
+            If it is a different run.
+        """
+        digest = _digest(workflow_id, inputs)
+        return await self.read(lambda db: _of_key(db, key, digest))
 
     async def run(self, run_id: str) -> sqlite3.Row | None:
         """Return the row of a run."""
@@ -325,3 +334,15 @@ def _may_ship(found: sqlite3.Row | None, owner: str | None, digest: str) -> bool
 def _one(db: sqlite3.Connection, query: str, *values: Any) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(query, values).fetchone()
     return row
+
+
+def _digest(workflow_id: str, inputs: Mapping[str, Any]) -> str:
+    said = f"{workflow_id}\n{json.dumps(inputs, sort_keys=True)}"
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _of_key(db: sqlite3.Connection, key: str | None, digest: str) -> sqlite3.Row | None:
+    found = None if key is None else _one(db, "SELECT * FROM runs WHERE key = ?", key)
+    if found is not None and found["digest"] != digest:
+        raise KeyReusedError
+    return found

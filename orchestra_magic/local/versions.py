@@ -18,6 +18,20 @@ class Versions:
         self._store = store
         self._read: OrderedDict[tuple[str, int], tuple[Graph, bool]] = OrderedDict()
 
+    async def current(self, workflow_id: str) -> tuple[int, Graph]:
+        """Return the current version of a workflow, and its graph.
+
+        Raises
+        ------
+        LookupError
+            If there is no such workflow, or none any more.
+        """
+        version = self._store.current(workflow_id)
+        if version is None:
+            raise LookupError(f"there is no workflow {workflow_id}")
+        graph, _ = await self.graph(workflow_id, version)
+        return version, graph
+
     async def graph(self, workflow_id: str, version: int) -> tuple[Graph, bool]:
         """Return a version of a workflow, and whether its code is trusted.
 

@@ -54,7 +54,7 @@ class Life:
 
     async def start(self, graph: Any, inputs: Any = None) -> str:
         await self.store.save("w", "w", graph)
-        return await self.runs.accept("w", 1, inputs or {}, None)
+        return await self.runs.accept("w", inputs or {}, None)
 
 
 @contextlib.asynccontextmanager

@@ -222,6 +222,25 @@ def test_an_idempotency_key_is_one_run(local_server):
         assert other.status_code == 422
 
 
+def test_a_start_that_is_asked_again_is_the_same_run_whatever_became_of_the_workflow(local_server):
+    first = graph({"a": code("{{x}}")}, "START a", "a END", input_data={"x": "object"})
+    workflow = local_server.upload(first, name="changing")
+    path = f"/workflows/{workflow}/execute"
+    run_id = local_server.execute(workflow, {"x": {"a": 1, "b": 2}}, **{"Idempotency-Key": "k-5"})
+    more = graph({"a": code("{{j}}")}, "START a", "a END", input_data={"j": {"type": "string", "required": True}})
+    assert local_server.request("PUT", f"/workflows/{workflow}", json=more).status_code == 200
+
+    def again(inputs, key="k-5"):
+        return local_server.request("POST", path, json=inputs, headers={"Idempotency-Key": key})
+
+    assert again({"x": {"b": 2, "a": 1}}).json()["run_id"] == run_id
+    assert again({"x": {}}).status_code == 422
+    assert again({"x": {}}, "k-6").status_code == 400
+    assert local_server.request("DELETE", f"/workflows/{workflow}").status_code == 200
+    assert again({"x": {"a": 1, "b": 2}}).json()["run_id"] == run_id
+    assert again({"x": {}}, "k-6").status_code == 404
+
+
 def test_a_run_says_the_key_it_was_started_with(local_server):
     workflow = local_server.upload(graph({"a": code("1")}, "START a", "a END"), name="keys")
     run_id = local_server.execute(workflow, **{"Idempotency-Key": "k-4"})

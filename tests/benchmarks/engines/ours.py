@@ -67,7 +67,7 @@ async def _main(folder: str, runs: int, clients: int) -> None:
     await store.save("three", "three", GRAPH)
 
     async def run(number: int) -> None:
-        view = await ours.wait(await ours.accept("three", 1, {"n": number}, None), None, 60)
+        view = await ours.wait(await ours.accept("three", {"n": number}, None), None, 60)
         assert view, number
         assert view.status == "completed", view
 
