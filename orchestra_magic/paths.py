@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -10,13 +11,20 @@ def home() -> Path:
     """Return the folder for everything that is written to disk.
 
     ``ORCHESTRA_HOME`` where it is set, else the platform's folder for user data. The folder need not exist.
+    A relative one is under the working folder of the moment when it was first asked for.
     """
     chosen = os.environ.get("ORCHESTRA_HOME")
     if chosen:
-        return Path(chosen).expanduser()
+        return _absolute(Path(chosen).expanduser())
     import platformdirs  # start-up of the extension stays light
 
-    return Path(platformdirs.user_data_dir("orchestra_magic", appauthor=False))
+    return _absolute(Path(platformdirs.user_data_dir("orchestra_magic", appauthor=False)))
+
+
+@lru_cache
+def _absolute(path: Path) -> Path:
+    # Once: a notebook that changes its working folder still finds its journal and its server.
+    return path.absolute()
 
 
 def private_folder(path: Path) -> Path:

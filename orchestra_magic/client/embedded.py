@@ -69,6 +69,7 @@ def start(*, without: Collection[str] = ()) -> Server:
         If it does not start, with what it said: most often that the extra ``[local]`` is not installed.
     """
     environment = {name: value for name, value in os.environ.items() if name not in without}
+    environment["ORCHESTRA_HOME"] = str(paths.home())  # ours, though the working folder may have changed
     command = [sys.executable, "-m", "orchestra_magic.local", "start", "--json"]
     try:
         done = subprocess.run(  # noqa: S603  (our own command)

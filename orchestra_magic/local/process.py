@@ -118,6 +118,7 @@ def _launch(arguments: list[str]) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=crash,
+            env={**os.environ, "ORCHESTRA_HOME": str(paths.home())},  # a relative one would be under its own folder
             cwd=files.folder(),
             start_new_session=True,
         )

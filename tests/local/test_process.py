@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from orchestra_magic import Orchestra, paths
+
 
 def test_ten_starts_at_the_same_moment_start_one_server(make_server):
     server = make_server()
@@ -40,6 +42,29 @@ def test_status_stop_and_the_same_address_again(make_server):
     server.start()
     assert (server.base_url, server.token) == before
     assert "answers at" in server.command("logs").stdout
+
+
+def test_a_home_that_is_relative_is_the_same_folder_for_all(make_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    server = make_server(ORCHESTRA_HOME="sub")
+    server.home = tmp_path / "sub"
+    server.start()
+    assert json.loads(server.command("status", "--json").stdout)["data"] == str(tmp_path / "sub" / "local" / "data")
+    assert server.command("stop").stdout == f"stopped process {server.pid}\n"
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["local"]
+
+
+def test_a_home_that_is_relative_stays_when_the_working_folder_changes(make_server, tmp_path, monkeypatch):
+    server = make_server()
+    server.home = tmp_path / "of-a-notebook"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHESTRA_HOME", "of-a-notebook")
+    assert paths.home() == server.home
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert Orchestra("local").workflows()
+    assert server.running()
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_port_that_is_taken(restarted):
