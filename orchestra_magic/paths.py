@@ -40,7 +40,7 @@ def server_file() -> Path:
     """Return the file in which a running embedded server says its address and token (mode 0600).
 
     A JSON object: ``base_url`` (with ``/api/v1/workflow``), ``token``, ``pid``, ``version``, ``data``.
-    The client reads it and the server writes it: the two share this and :func:`server_lock_file`, nothing else.
+    The client reads it and the server writes it: the two share this and the two files below, nothing else.
     """
     return home() / "local" / "server.json"
 
@@ -48,3 +48,8 @@ def server_file() -> Path:
 def server_lock_file() -> Path:
     """Return the file that an embedded server holds locked as long as it runs, however it ends."""
     return home() / "local" / "server.lock"
+
+
+def stopped_file() -> Path:
+    """Return the file that is there from when an embedded server is stopped on purpose until it is started again."""
+    return home() / "local" / "stopped"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
-from .private import open_private
+from .private import LinkError, open_private
 
 if sys.platform == "win32":
     import msvcrt
@@ -127,6 +128,12 @@ def log_file() -> Path:
 def crash_file() -> Path:
     """Return the file that takes what a server prints which cannot log any more."""
     return folder() / "crash.log"
+
+
+def mark_stopped() -> None:
+    """Note that the server is stopped on purpose: who follows a run is not to start it again."""
+    with contextlib.suppress(OSError, LinkError):  # a stop on a full disk is one all the same
+        os.close(open_private(paths.stopped_file(), os.O_WRONLY))
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ def stop() -> int | None:
         If it does not stop.
     """
     lock = files.server_lock()
+    files.mark_stopped()  # also where it has just crashed, before whoever follows a run starts it again
     if not lock.held():
         return None
     pid = lock.holder()

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -66,6 +67,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     refuse_links(files.folder().iterdir())
     refuse_links(_files_in(paths.private_folder(options.data)))
     locks = [_take(files.server_lock()), _take(files.Lock(options.data / "lock"))]
+    paths.stopped_file().unlink(missing_ok=True)
     identity = files.read_identity()
     listener = _listen(options.port, identity.port)
     address = listener.getsockname()
@@ -169,6 +171,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._stopping = stopping
         self._answers = answers
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        files.mark_stopped()  # before anybody can miss the server
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
