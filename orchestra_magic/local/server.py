@@ -66,7 +66,8 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     """
     refuse_links(files.folder().iterdir())
     refuse_links(_files_in(paths.private_folder(options.data)))
-    locks = [_take(files.server_lock()), _take(files.Lock(options.data / "lock"))]
+    theirs = files.read_json(paths.server_file()).get("data")
+    locks = [_take(files.server_lock(), theirs), _take(files.Lock(options.data / "lock"), options.data)]
     paths.stopped_file().unlink(missing_ok=True)
     identity = files.read_identity()
     listener = _listen(options.port, identity.port)
@@ -82,7 +83,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     }
 
     def answers() -> None:
-        files.write_json(paths.server_file(), about)
+        files.write_json(paths.server_file(), {**about, "idle_hours": options.idle_hours})
         _log.info(limits_of_the_sandbox())
         _log.info("version %s answers at %s, data in %s", __version__, about["base_url"], options.data)
         ready(about)
@@ -202,13 +203,13 @@ async def _ship(store: Store) -> None:
             await store.save(shipped["workflow_id"], shipped["name"], shipped["graph"], shipped=True)
 
 
-def _take(lock: files.Lock) -> files.Lock:
+def _take(lock: files.Lock, data: Path | str | None) -> files.Lock:
     try:
         lock.take()
     except files.HeldError as error:
         raise StartError(
-            f"another server, process {error.pid}, works on this data; use it (orchestra-local status), "
-            "or end it first (orchestra-local stop)"
+            f"another server, process {error.pid}, works on {data or 'data of its own'}; "
+            "use it (orchestra-local status), or end it first (orchestra-local stop)"
         ) from None
     return lock
 

@@ -144,12 +144,81 @@ def test_a_second_server_says_who_holds_the_data(restarted, make_server):
     server = restarted
     refused = server.command("serve")
     assert refused.returncode == 1
-    assert f"another server, process {server.pid}, works on this data" in refused.stderr
-    other = make_server()
     data = json.loads(server.command("status", "--json").stdout)["data"]
+    assert f"another server, process {server.pid}, works on {data};" in refused.stderr
+    assert f"works on {data};" in server.command("serve", "--data", str(server.home / "other")).stderr
+    other = make_server()
     refused = other.command("start", "--data", data)
     assert refused.returncode == 1
-    assert f"process {server.pid}" in refused.stderr
+    assert f"process {server.pid}, works on {data};" in refused.stderr
+
+
+def test_a_start_that_asks_for_other_than_what_runs_is_refused(make_server, tmp_path):
+    server = make_server().start("--idle-hours", "5")
+    port = server.base_url.split(":")[2].split("/")[0]
+    data = str(server.home / "local" / "data")
+    (tmp_path / "link").symlink_to(data)
+    same = ["--port", port, "--idle-hours", "5.0", "--data"]
+    for data_of_it in (data, tmp_path / "link"):
+        assert server.command("start", *same, str(data_of_it)).returncode == 0
+    assert server.command("start", "--port", "0").returncode == 0
+    for option, value, has in [
+        ("--data", tmp_path / "other", data),
+        ("--port", int(port) - 1, port),
+        ("--idle-hours", 4, 5.0),
+    ]:
+        refused = server.command("start", option, str(value))
+        assert refused.returncode == 1
+        assert f"a server runs already, process {server.pid}, with {option} {has}; to have it" in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["prune", "--days", "-1"], "0 or more"),
+        (["prune", "--days", "nan"], "0 or more"),
+        (["prune", "--days", "inf"], "0 or more"),
+        (["prune", "--days", "soon"], "0 or more"),
+        (["prune", "--keep", "-1"], "0 or more"),
+        (["prune", "--keep", "1.5"], "a whole number, 0 or more"),
+        (["logs", "--lines", "-1"], "0 or more"),
+        (["start", "--port", "99999"], "from 0 (any that is free) to 65535"),
+        (["serve", "--port", "99999"], "from 0 (any that is free) to 65535"),
+        (["start", "--idle-hours", "-1"], "0 or more"),
+        (["start", "--idle-hours", "nan"], "0 or more"),
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_are_none_are_refused(make_server, arguments, allowed):
+    server = make_server()
+    refused = server.command(*arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith(allowed)
+    assert not (server.home / "local").exists()
+
+
+_WRITING = """
+import os, sys
+import orchestra_magic.local.__main__ as command
+def writes(event, said):
+    if event in ("os.mkdir", "os.chmod", "os.remove") or (event == "open" and said[2] & (os.O_WRONLY | os.O_RDWR)):
+        sys.exit(f"{event} {said}")
+sys.addaudithook(writes)
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+def test_status_and_logs_write_nothing(restarted, make_server):
+    command = [sys.executable, "-B", "-c", _WRITING]
+    for server, runs in ((restarted, True), (make_server(ORCHESTRA_HOME="/proc/nowhere"), False)):
+        for arguments in (["status"], ["logs"]):
+            done = subprocess.run(
+                [*command, *arguments], env=server.environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == (0 if runs or arguments == ["logs"] else 1), done.stderr
+            assert "answers at" in done.stdout or not runs
+            assert "no server runs" in done.stderr or runs or arguments == ["logs"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
