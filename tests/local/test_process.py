@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import time
 
 import pytest
+import requests
 
 from orchestra_magic import Orchestra, paths
 
@@ -353,6 +355,17 @@ def test_a_server_that_nobody_uses_stops(make_server):
     assert time.monotonic() - began > 1.4
     server.start()
     assert server.run("countdown", run_id, wait=0)["status"] == "completed"
+
+
+def test_who_only_asks_for_the_status_keeps_no_server_up(make_server):
+    server = make_server().start("--idle-hours", str(1.0 / 3600))
+    url = server.base_url.removesuffix("/api/v1/workflow") + "/status"
+    began = time.monotonic()
+    while server.running():
+        assert time.monotonic() - began < 60
+        with contextlib.suppress(requests.ConnectionError):  # of the moment in which it stops
+            server.http.get(url, timeout=5)
+        time.sleep(0.05)
 
 
 _ASK = """
