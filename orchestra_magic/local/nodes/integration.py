@@ -20,7 +20,8 @@ from ..values import plain
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 GROUP = "orchestra_magic.integrations"
-_OURS = ("description", "output_mapping", "retries", "integration")
+COMMON = ("description", "output_mapping", "retries", "integration")
+"""Members of the node's ``metadata`` that are no parameters."""
 _log = logging.getLogger(__name__)
 _given: ContextVar[list[str]] = ContextVar("_given")
 
@@ -89,7 +90,7 @@ class IntegrationNode(NodeType):
 
     def inputs(self, call: Call) -> dict[str, Any]:
         """Return the parameters, references filled in."""
-        given = {key: value for key, value in call.node.metadata.items() if key not in _OURS}
+        given = {key: value for key, value in call.node.metadata.items() if key not in COMMON}
         filled: dict[str, Any] = references.fill(given, call.scope)
         return filled
 
