@@ -110,6 +110,27 @@ def test_an_answer_that_is_too_large_is_loaded_once(site):
     assert not caught.value.transient
 
 
+def test_a_proxy_that_is_not_used_is_said(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    with pytest.raises(NodeError) as caught:
+        ask("http://host.invalid/")
+    said = str(caught.value)
+    assert "; a proxy is set in the environment, and http_request uses one only if the server has" in said
+    assert said.endswith("ORCHESTRA_HTTP_PRIVATE=1")
+    for scheme, without in (("https", ""), ("http", "host.invalid")):
+        monkeypatch.setenv("no_proxy", without)
+        with pytest.raises(NodeError) as caught:
+            ask(f"{scheme}://host.invalid/")
+        assert "proxy" not in str(caught.value)
+
+
+def test_a_proxy_that_is_used_is_not_said(site, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    with pytest.raises(NodeError) as caught:
+        ask("http://host.invalid/")
+    assert "ORCHESTRA_HTTP_PRIVATE" not in str(caught.value)
+
+
 def test_members_that_there_are_not(local_server):
     known = {"description": "d", "output_mapping": {"x": ""}, "retries": 1, "timeout": 5, "body": "b", "method": "PUT"}
     metadata = {"integration": "http_request", "url": "http://example.org/", **known, "params": {}, "json": {}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from email.message import Message
@@ -29,6 +30,7 @@ _LATER = (408, 425, 429)
 _ERROR, _SERVER_ERROR = 400, 500
 _SECRET = re.compile(r"(?:([A-Za-z][A-Za-z-]*) )?([A-Z][A-Z0-9_]*)")
 _KEYS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token")
+_PROXY = f"; a proxy is set in the environment, and http_request uses one only if the server has {PRIVATE}=1"
 _SLOW_CODECS = ("idna", "punycode")
 _PASSWORD = re.compile(r"\s*\w+://[^/?#]*:[^/?#]*@")
 
@@ -40,7 +42,7 @@ class HttpRequest(Integration):
     secret, with what stands before it: ``{"Authorization": "Bearer GITHUB"}`` takes ``ORCHESTRA_SECRET_GITHUB``
     from the server's environment or the keyring, and no step shows it. A header whose value is null is not sent.
     Addresses of this computer and of private networks are refused, unless the server was started with
-    ``ORCHESTRA_HTTP_PRIVATE=1``.
+    ``ORCHESTRA_HTTP_PRIVATE=1``; only then are proxies of its environment used.
 
     ``data`` holds ``results`` (JSON as its value, else text), ``status``, ``headers`` and ``encoding``: that is
     ``"base64"`` where ``results`` are bytes that are no text, written in base64, else empty.
@@ -137,7 +139,8 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
         except WebError as error:
             # What is too large is so another time as well, and was loaded for nothing.
             final = error.final or f"larger than {MAX_ANSWER} bytes" in str(error)
-            raise NodeError(f"{url} gave no answer: {error}", transient=method in _SAFE and not final) from None
+            hint = _PROXY if public and not final and _has_proxy(url) else ""
+            raise NodeError(f"{url} gave no answer: {error}{hint}", transient=method in _SAFE and not final) from None
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or method not in _SAFE or not target:
             return answer
@@ -145,6 +148,11 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
         if urlsplit(before)[:2] != urlsplit(url)[:2]:
             secret = {}
     raise NodeError(f"{url} was redirected more than {_MOST_REDIRECTS} times")
+
+
+def _has_proxy(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc)
 
 
 def _refused(answer: Answer) -> str:
