@@ -120,6 +120,8 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     crashed = await store.fact("stopped") == "no"
     await store.fact("stopped", "no")
     await engine.recover(crashed=crashed)
+    if runs.active:
+        _log.info("runs that are taken up again: %d", runs.active)
     sandbox.prepare()
 
     def status() -> dict[str, Any]:

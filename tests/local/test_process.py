@@ -357,6 +357,17 @@ def test_a_server_that_nobody_uses_stops(make_server):
     assert server.run("countdown", run_id, wait=0)["status"] == "completed"
 
 
+def test_the_log_says_how_many_runs_are_taken_up_again(make_server):
+    server = make_server().start()
+    assert "taken up again" not in server.command("logs").stdout
+    ids = [server.execute("countdown", {"seconds": 60}) for _ in range(2)]
+    server.kill()
+    server.start()
+    assert server.command("logs").stdout.count("runs that are taken up again: 2\n") == 1
+    for run_id in ids:
+        server.request("POST", f"/workflows/{server.id_of('countdown')}/runs/{run_id}/cancel")
+
+
 def test_who_only_asks_for_the_status_keeps_no_server_up(make_server):
     server = make_server().start("--idle-hours", str(1.0 / 3600))
     url = server.base_url.removesuffix("/api/v1/workflow") + "/status"
