@@ -118,7 +118,17 @@ class OrchestraConfigError(OrchestraError):
 
 
 class OrchestraConnectionError(OrchestraError):
-    """The server was not reached, so nothing was started."""
+    """The server was not reached, so nothing was started.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether it is the embedded Orchestra and was stopped on purpose: it does not come back by itself.
+    """
+
+    def __init__(self, message: str, *, stopped: bool = False) -> None:
+        super().__init__(message)
+        self.stopped = stopped
 
 
 class _AnswerError(OrchestraError):

@@ -29,6 +29,8 @@ class Request:
         Headers beside those that every request has.
     patience : float
         Seconds that the server was asked to hold the answer.
+    follows : bool
+        Whether it only looks at runs: not worth starting a server that was stopped on purpose.
     """
 
     method: str
@@ -36,6 +38,7 @@ class Request:
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     patience: float = 0.0
+    follows: bool = False
 
     @property
     def starts_a_run(self) -> bool:
@@ -70,18 +73,20 @@ def run(workflow_id: str, run_id: str, *, wait: float = 0.0, etag: str | None = 
     """``GET …/runs/{run_id}``; with ``wait`` and ``etag`` a server that can answers when something changes."""
     path = _path(workflow_id, "runs", run_id)
     if not wait or etag is None:
-        return Request("GET", path)
-    return Request("GET", path, None, {"Prefer": f"wait={wait:g}", "If-None-Match": etag}, wait)
+        return Request("GET", path, follows=True)
+    headers = {"Prefer": f"wait={wait:g}", "If-None-Match": etag}
+    return Request("GET", path, None, headers, wait, follows=True)
 
 
 def steps(workflow_id: str, run_id: str) -> Request:
     """``GET …/runs/{run_id}/steps``: the nodes that ran, in no order."""
-    return Request("GET", _path(workflow_id, "runs", run_id, "steps"))
+    return Request("GET", _path(workflow_id, "runs", run_id, "steps"), follows=True)
 
 
 def history(workflow_id: str, *, limit: int = 100, offset: int = 0) -> Request:
     """``GET …/runs``: runs of one workflow, newest first."""
-    return Request("GET", _path(workflow_id, "runs") + "?" + urlencode({"limit": limit, "offset": offset}))
+    query = urlencode({"limit": limit, "offset": offset})
+    return Request("GET", _path(workflow_id, "runs") + "?" + query, follows=True)
 
 
 def diagram(workflow_id: str) -> Request:

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from .. import paths
-from ..errors import OrchestraConfigError
+from ..errors import OrchestraConfigError, OrchestraConnectionError
 
 if sys.platform != "win32":
     import fcntl
@@ -55,20 +55,30 @@ def _runs() -> bool:
     return False
 
 
-def start(*, without: Collection[str] = ()) -> Server:
+def start(*, without: Collection[str] = (), revive: bool = True) -> Server:
     """Start the embedded server where none runs, wait until it answers, and return it.
 
     Parameters
     ----------
     without : Collection[str]
         Environment variables that it must not inherit: the keys of other servers.
+    revive : bool
+        Whether to start it also where it was stopped on purpose.
 
     Raises
     ------
+    OrchestraConnectionError
+        If it was stopped on purpose, and is not to be revived.
     OrchestraConfigError
         If it does not start, with what it said: most often that the extra ``[local]`` is not installed.
     """
+    if not revive and paths.stopped_file().exists():
+        raise OrchestraConnectionError(
+            "The embedded Orchestra was stopped; `%orchestra_connect local` starts it again, and the run goes on.",
+            stopped=True,
+        )
     environment = {name: value for name, value in os.environ.items() if name not in without}
+    environment["ORCHESTRA_HOME"] = str(paths.home())  # ours, though the working folder may have changed
     command = [sys.executable, "-m", "orchestra_magic.local", "start", "--json"]
     try:
         done = subprocess.run(  # noqa: S603  (our own command)

@@ -348,15 +348,15 @@ class Orchestra:
         """Return the id of a workflow that is given by id, unique name or as an object."""
         return workflow.id if isinstance(workflow, Workflow) else self._catalog.resolve(workflow, self.base_url)
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self, *, revive: bool = True) -> Endpoint:
         """Return where to send now, with which key: the ladder of the settings, climbed anew."""
-        return settings.resolve(self._base_url, self._key)
+        return settings.resolve(self._base_url, self._key, revive=revive)
 
     def ask(self, request: api.Request, *, patience: float | None = None) -> Answer:
         """Send a request that starts nothing, waiting ``patience`` seconds at most where that is given."""
         from . import transport  # requests is loaded when something is sent
 
-        endpoint = self.endpoint()
+        endpoint = self.endpoint(revive=not request.follows)
         if patience is not None:
             endpoint = dataclasses.replace(endpoint, connect_timeout=patience, read_timeout=patience)
         return transport.send(request, endpoint)
@@ -368,7 +368,7 @@ class Orchestra:
         if server == settings.LOCAL and embedded.find() is None:
             return
         # Said to be any server, for the embedded one is started when it does not answer.
-        endpoint = dataclasses.replace(self.endpoint(), embedded=False)
+        endpoint = dataclasses.replace(self.endpoint(revive=False), embedded=False)
         answer = transport.send(api.workflows(), endpoint)
         if server == self.base_url:  # the notebook may have turned to another meanwhile
             self._listed(answer, server)

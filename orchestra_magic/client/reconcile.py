@@ -170,7 +170,7 @@ def _recent(orchestra: Orchestra, lost: _Lost) -> Iterator[tuple[RunState, datet
     seen: set[str] = set()
     for page in range(PAGES):
         before = datetime.now(timezone.utc)
-        patience = min(LOOK_SECONDS, orchestra.endpoint().read_timeout)
+        patience = min(LOOK_SECONDS, orchestra.endpoint(revive=False).read_timeout)
         answer = orchestra.ask(api.history(lost.workflow_id, limit=PAGE, offset=page * PAGE), patience=patience)
         possible, certain = _earliest(lost.sent_at, answer, before, datetime.now(timezone.utc))
         states = [state for state in records.run_states(answer.data) if state.id not in seen]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotFound, OrchestraError
+from ..errors import NotFound, OrchestraConnectionError, OrchestraError
 from . import api, records, schedule, secrecy, waiting
 from .listing import Steps
 from .records import RunState, Step
@@ -38,6 +38,8 @@ class Run:
         Why the last look failed, where it did, and since when what is known may be old.
     refusal : OrchestraError or None
         Why the run is followed no longer, where the server refused to tell of it.
+    stopped : OrchestraError or None
+        Why waiting is of no use, where the server was stopped on purpose. The run is looked for again.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Run:
         self.note = note
         self.trouble: str | None = None
         self.refusal: OrchestraError | None = None
+        self.stopped: OrchestraError | None = None
         self.orchestra = orchestra
         self._state = state
         self._looked = time.monotonic() if state and not just_started else float("-inf")
@@ -237,6 +240,7 @@ class Run:
 
     def note_look(self, failure: OrchestraError | None) -> None:
         """Note how a look went (None: well), for the card."""
+        self.stopped = failure if isinstance(failure, OrchestraConnectionError) and failure.stopped else None
         if failure is None:
             self.trouble = self.refusal = None
             self._seen_at = datetime.now(timezone.utc)
@@ -272,6 +276,8 @@ class Run:
             If the wait is interrupted. It goes on.
         NotFound, OrchestraAuthError
             If the server does not know the run, or refuses the key.
+        OrchestraConnectionError
+            If it is the embedded Orchestra, and was stopped on purpose.
         """
         waiting.wait(self, timeout, told)
         return self.checked() if check else self

@@ -77,7 +77,7 @@ def address(base_url: str | None = None) -> str:
     return raw if raw == LOCAL else checked_url(raw)
 
 
-def resolve(base_url: str | None = None, key: Key | None = None) -> Endpoint:
+def resolve(base_url: str | None = None, key: Key | None = None, *, revive: bool = True) -> Endpoint:
     """Return the endpoint to use now.
 
     Parameters
@@ -86,15 +86,19 @@ def resolve(base_url: str | None = None, key: Key | None = None) -> Endpoint:
         An address, or ``"local"``; without it the ladder decides.
     key : Key, optional
         A key that was given for this address; without it the ladder of :mod:`keys` decides.
+    revive : bool
+        Whether to start the embedded Orchestra also where it was stopped on purpose.
 
     Raises
     ------
     OrchestraConfigError
         If there is no key, or the address is none that a key may be sent to.
+    OrchestraConnectionError
+        If it is the embedded Orchestra that was stopped on purpose, and is not to be revived.
     """
     where = address(base_url)
     if where == LOCAL:
-        server = embedded.find() or start_embedded()
+        server = embedded.find() or start_embedded(revive=revive)
         return _endpoint(server.base_url, Key(server.token), is_embedded=True)
     if key is None:
         host = host_of(where)
@@ -102,9 +106,9 @@ def resolve(base_url: str | None = None, key: Key | None = None) -> Endpoint:
     return _endpoint(where, key)
 
 
-def start_embedded() -> embedded.Server:
+def start_embedded(*, revive: bool) -> embedded.Server:
     """Start the embedded Orchestra where it does not run. It never sees the key of another server."""
-    return embedded.start(without={API_KEY_ENV, chosen.api_key_env})
+    return embedded.start(without={API_KEY_ENV, chosen.api_key_env}, revive=revive)
 
 
 def _endpoint(base_url: str, key: Key, *, is_embedded: bool = False) -> Endpoint:

@@ -109,8 +109,8 @@ def _answer(request: Request, endpoint: Endpoint) -> Answer:
         if not endpoint.embedded:
             raise
         refused = error
-    settings.start_embedded()
-    fresh = settings.resolve(settings.LOCAL)
+    settings.start_embedded(revive=not request.follows)
+    fresh = settings.resolve(settings.LOCAL, revive=not request.follows)
     try:
         return read(_follow(request, fresh), request, fresh)
     except _NotReachedError:

@@ -29,7 +29,7 @@ def wait(run: Run, timeout: float | None, told: Callable[[Run], object] | None) 
 async def wait_async(run: Run) -> None:
     """Let the watcher follow ``run`` until it is over, or the server refuses to tell of it."""
     over = threading.Event()
-    stop = run.on_change(lambda run: over.set() if run.latest.finished or run.refusal else None)
+    stop = run.on_change(lambda run: over.set() if run.latest.finished or _useless(run) else None)
     try:
         while not (over.is_set() or run.latest.finished):  # noqa: ASYNC110
             await asyncio.sleep(WAKE_SECONDS)
@@ -37,8 +37,9 @@ async def wait_async(run: Run) -> None:
         raise RunDetached(_goes_on(run, "Stopped waiting"), run) from None
     finally:
         stop()
-    if run.refusal is not None and not run.latest.finished:
-        raise run.refusal
+    useless = _useless(run)
+    if useless is not None and not run.latest.finished:
+        raise useless
 
 
 def check(run: Run) -> None:
@@ -65,7 +66,7 @@ def _follow(run: Run, timeout: float | None, told: Callable[[Run], object] | Non
             held = run.look(hold=min(hold, left))
         except OrchestraError as error:
             run.note_look(error)
-            if not schedule.passing(error):
+            if _useless(run):
                 raise
             failure = error
         pace.age = before + time.monotonic() - begun
@@ -78,6 +79,10 @@ def _follow(run: Run, timeout: float | None, told: Callable[[Run], object] | Non
     run.remember()
     if told is not None:
         told(run)
+
+
+def _useless(run: Run) -> OrchestraError | None:
+    return run.refusal or run.stopped
 
 
 def _goes_on(run: Run, what: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from .._version import __version__
 from . import process
 from .private import LinkError, keep_own_bits
 
+_LAST_PORT = 65535
 _NEEDS = ("starlette", "uvicorn")
 
 
@@ -36,10 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--data", type=Path, help="folder of the data (default: in ORCHESTRA_HOME)")
-    where.add_argument("--port", type=int, help="port on 127.0.0.1 (default: the last one, else any)")
+    where.add_argument("--port", type=_port, help="port on 127.0.0.1 (default: the last one, else any)")
     where.add_argument(
         "--idle-hours",
-        type=float,
+        type=_amount,
         metavar="HOURS",
         help="stop by itself after this long without a request or a run; 0 for never (default: 8)",
     )
@@ -57,14 +59,38 @@ def _parser() -> argparse.ArgumentParser:
     token = commands.add_parser("token", help="print the token that opens it, for other programs")
     token.set_defaults(run=_token)
     logs = commands.add_parser("logs", help="print the end of its log")
-    logs.add_argument("-n", "--lines", type=int, default=50, help="how many lines (default: 50)")
+    logs.add_argument("-n", "--lines", type=_whole, default=50, help="how many lines (default: 50)")
     logs.set_defaults(run=_logs)
     prune = commands.add_parser("prune", help="delete old runs, with their steps")
-    prune.add_argument("--days", type=float, help="those that ended longer ago than this")
-    prune.add_argument("--keep", type=int, metavar="N", help="all but the newest N of each workflow")
+    prune.add_argument("--days", type=_amount, help="those that ended longer ago than this")
+    prune.add_argument("--keep", type=_whole, metavar="N", help="all but the newest N of each workflow")
     prune.set_defaults(run=_prune)
     _add_models(commands.add_parser("models", help="a small model for model nodes: add, list, remove"))
     return parser
+
+
+def _amount(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is none; give a number, 0 or more")
+    return number
+
+
+def _whole(text: str) -> int:
+    number = _amount(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is none; give a whole number, 0 or more")
+    return int(number)
+
+
+def _port(text: str) -> int:
+    number = _whole(text)
+    if number > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is none; give a number from 0 (any that is free) to {_LAST_PORT}")
+    return number
 
 
 def _add_models(models: argparse.ArgumentParser) -> None:
@@ -138,14 +164,10 @@ def _try_to_serve(options: argparse.Namespace, ready: Callable[[dict[str, Any]],
 
 def _start(options: argparse.Namespace) -> int:
     _warn()
-    passed = []
-    if options.data:
-        passed += ["--data", str(options.data.expanduser().absolute())]
-    if options.port is not None:
-        passed += ["--port", str(options.port)]
-    if options.idle_hours is not None:
-        passed += ["--idle-hours", str(options.idle_hours)]
-    return _print(process.start(passed), as_json=options.json)
+    data = options.data.expanduser().absolute() if options.data else None
+    asked = {"--data": data, "--port": options.port, "--idle-hours": options.idle_hours}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return _print(process.start(given), as_json=options.json)
 
 
 def _status(options: argparse.Namespace) -> int:

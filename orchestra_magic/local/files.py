@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
-from .private import open_private
+from .private import NO_LINK, LinkError, open_private
 
 if sys.platform == "win32":
     import msvcrt
@@ -57,13 +58,6 @@ class Lock:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0) if sys.platform != "win32" else None
 
-    def held(self) -> bool:
-        """Tell whether another process holds the lock."""
-        if not self._taken(wait=False):
-            return True
-        _unlock(self._file)
-        return False
-
     def _taken(self, *, wait: bool) -> bool:
         try:
             _lock(self._file, wait=wait)
@@ -73,10 +67,7 @@ class Lock:
 
     def holder(self) -> int | None:
         """Return the process id in the file."""
-        try:
-            return int(self._path.read_text())
-        except (OSError, ValueError):
-            return None
+        return _pid_in(self._path)
 
     def close(self) -> None:
         """Let go."""
@@ -88,15 +79,22 @@ if sys.platform == "win32":
     def _lock(file: int, *, wait: bool) -> None:
         msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
-    def _unlock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+    def _share(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 else:
 
     def _lock(file: int, *, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _unlock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    def _share(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _pid_in(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def folder() -> Path:
@@ -114,6 +112,26 @@ def server_lock() -> Lock:
     return Lock(paths.server_lock_file())
 
 
+def server_held() -> bool:
+    """Tell whether a server holds its lock. Nothing is written: the disk may be read-only."""
+    try:
+        file = os.open(paths.server_lock_file(), os.O_RDONLY | NO_LINK)
+    except OSError:
+        return False
+    try:
+        _share(file)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def server_pid() -> int | None:
+    """Return the process id of the server that holds its lock, or held it last."""
+    return _pid_in(paths.server_lock_file())
+
+
 def start_lock() -> Lock:
     """Return the lock that whoever starts a server holds meanwhile."""
     return Lock(folder() / "start.lock")
@@ -121,12 +139,18 @@ def start_lock() -> Lock:
 
 def log_file() -> Path:
     """Return the file that the server writes its log to."""
-    return folder() / "server.log"
+    return paths.server_file().with_name("server.log")
 
 
 def crash_file() -> Path:
     """Return the file that takes what a server prints which cannot log any more."""
-    return folder() / "crash.log"
+    return paths.server_file().with_name("crash.log")
+
+
+def mark_stopped() -> None:
+    """Note that the server is stopped on purpose: who follows a run is not to start it again."""
+    with contextlib.suppress(OSError, LinkError):  # a stop on a full disk is one all the same
+        os.close(open_private(paths.stopped_file(), os.O_WRONLY))
 
 
 @dataclass(frozen=True)

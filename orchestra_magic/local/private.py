@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # not on Windows, where links are the administrator's
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # not on Windows, where links are the administrator's
 
 
 class LinkError(Exception):
@@ -40,7 +40,7 @@ def open_private(path: Path, flags: int) -> int:
         If it is a symbolic link.
     """
     try:
-        file = os.open(path, flags | os.O_CREAT | _NO_LINK, 0o600)
+        file = os.open(path, flags | os.O_CREAT | NO_LINK, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise LinkError(path) from None

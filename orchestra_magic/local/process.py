@@ -40,8 +40,7 @@ def running() -> dict[str, Any] | None:
 
 def silent() -> int | None:
     """Return the pid of a server that is there and has not answered; None where there is none."""
-    lock = files.server_lock()
-    return lock.holder() if _held(lock) else None
+    return files.server_pid() if files.server_held() else None
 
 
 def token() -> str:
@@ -69,7 +68,7 @@ def prune(days: float | None, keep: int | None) -> int:
 def _ask(method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     about = files.read_json(paths.server_file())
     # The file of a server that was killed names a port that anybody may have by now: the token is not for them.
-    if not about or not _held(files.server_lock()):
+    if not about or not files.server_held():
         return None
     seconds = _ANSWER_SECONDS if content is None else None
     connection = http.client.HTTPConnection(urlsplit(about["base_url"]).netloc, timeout=seconds)
@@ -85,28 +84,51 @@ def _ask(method: str, path: str, content: Mapping[str, Any] | None = None) -> di
     return said if response.status == http.client.OK and isinstance(said, dict) else None
 
 
-def start(arguments: list[str]) -> dict[str, Any]:
+def start(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the status of the running server, after starting it where none runs.
 
     Parameters
     ----------
-    arguments : list of str
-        Options for ``serve``, where it is started.
+    asked : Mapping
+        Options for ``serve``, such as ``--port``, each with its value.
 
     Raises
     ------
     CommandError
-        If it does not start.
+        If it does not start, or one runs already with other options.
     """
     found = running()
-    if found:
-        return found
-    lock = files.start_lock()
-    lock.take(wait=True)
-    try:
-        return running() or _launch(arguments)
-    finally:
-        lock.close()
+    if found is None:
+        lock = files.start_lock()
+        lock.take(wait=True)
+        try:
+            found = running()
+            if found is None:
+                return _launch([str(word) for pair in asked.items() for word in pair])
+        finally:
+            lock.close()
+    _see_that_it_is(found, asked)
+    return found
+
+
+def _see_that_it_is(found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    has = {
+        "--data": found["data"],
+        "--port": urlsplit(found["base_url"]).port,
+        "--idle-hours": files.read_json(paths.server_file()).get("idle_hours"),
+    }
+    other = [f"{name} {has[name]}" for name, value in asked.items() if not _same(name, value, has[name])]
+    if other:
+        raise CommandError(
+            f"a server runs already, process {found['pid']}, with {' '.join(other)}; "
+            "to have it otherwise, end it first (orchestra-local stop)"
+        )
+
+
+def _same(name: str, asked: Any, has: Any) -> bool:
+    if name == "--data":
+        return Path(asked).resolve() == Path(has).resolve()
+    return asked == has or (name, asked) == ("--port", 0)  # which is any
 
 
 def _launch(arguments: list[str]) -> dict[str, Any]:
@@ -118,6 +140,7 @@ def _launch(arguments: list[str]) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=crash,
+            env={**os.environ, "ORCHESTRA_HOME": str(paths.home())},  # a relative one would be under its own folder
             cwd=files.folder(),
             start_new_session=True,
         )
@@ -147,34 +170,28 @@ def stop() -> int | None:
     CommandError
         If it does not stop.
     """
-    lock = files.server_lock()
-    if not lock.held():
+    files.mark_stopped()  # also where it has just crashed, before whoever follows a run starts it again
+    if not files.server_held():
         return None
-    pid = lock.holder()
+    pid = files.server_pid()
     if pid is None:
-        raise CommandError(f"a server is starting; try again in a moment ({files.folder() / 'server.lock'})")
+        raise CommandError(f"a server is starting; try again in a moment ({paths.server_lock_file()})")
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_SECONDS
-    while lock.held():
+    while files.server_held():
         if time.monotonic() > deadline:
             raise CommandError(f"process {pid} has not stopped within {_STOP_SECONDS:g} s; end it with kill -9 {pid}")
         time.sleep(_PAUSE)
     return pid
 
 
-def _held(lock: files.Lock) -> bool:
-    try:
-        return lock.held()
-    finally:
-        lock.close()
-
-
 def logs(lines: int) -> str:
     """Return the last lines of the log, also where it has just begun anew, and what a crashed server printed."""
     log = files.log_file()
     found = [*_lines(log.with_name(f"{log.name}.1")), *_lines(log)][-lines:] if lines > 0 else []
-    return "\n".join([*found, *_lines(files.crash_file())[-lines:]])
+    crash = _lines(files.crash_file())[-lines:] if lines > 0 else []
+    return "\n".join([*found, *crash])
 
 
 def _lines(path: Path) -> list[str]:

@@ -60,7 +60,8 @@ class Guard:
             await _turn_away(scope, receive, send, 503, said, headers=[(b"retry-after", b"1")])
             return
         state[KNOWN] = True
-        self._used()
+        if scope["path"] != "/status":  # a monitor that asks for it uses nothing, and would keep the server up for ever
+            self._used()
         longest = MAX_DOCUMENT_BODY if _DOCUMENTS.fullmatch(scope["path"]) else MAX_BODY
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > longest:

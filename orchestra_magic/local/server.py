@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -65,7 +66,9 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     """
     refuse_links(files.folder().iterdir())
     refuse_links(_files_in(paths.private_folder(options.data)))
-    locks = [_take(files.server_lock()), _take(files.Lock(options.data / "lock"))]
+    theirs = files.read_json(paths.server_file()).get("data")
+    locks = [_take(files.server_lock(), theirs), _take(files.Lock(options.data / "lock"), options.data)]
+    paths.stopped_file().unlink(missing_ok=True)
     identity = files.read_identity()
     listener = _listen(options.port, identity.port)
     address = listener.getsockname()
@@ -80,7 +83,7 @@ def serve(options: Options, ready: Callable[[dict[str, Any]], None]) -> None:
     }
 
     def answers() -> None:
-        files.write_json(paths.server_file(), about)
+        files.write_json(paths.server_file(), {**about, "idle_hours": options.idle_hours})
         _log.info(limits_of_the_sandbox())
         _log.info("version %s answers at %s, data in %s", __version__, about["base_url"], options.data)
         ready(about)
@@ -117,6 +120,8 @@ async def _serve(options: Options, listener: socket.socket, about: dict[str, Any
     crashed = await store.fact("stopped") == "no"
     await store.fact("stopped", "no")
     await engine.recover(crashed=crashed)
+    if runs.active:
+        _log.info("runs that are taken up again: %d", runs.active)
     sandbox.prepare()
 
     def status() -> dict[str, Any]:
@@ -170,6 +175,10 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
         self._answers = answers
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        files.mark_stopped()  # before anybody can miss the server
+        super().handle_exit(sig, frame)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
@@ -196,13 +205,13 @@ async def _ship(store: Store) -> None:
             await store.save(shipped["workflow_id"], shipped["name"], shipped["graph"], shipped=True)
 
 
-def _take(lock: files.Lock) -> files.Lock:
+def _take(lock: files.Lock, data: Path | str | None) -> files.Lock:
     try:
         lock.take()
     except files.HeldError as error:
         raise StartError(
-            f"another server, process {error.pid}, works on this data; use it (orchestra-local status), "
-            "or end it first (orchestra-local stop)"
+            f"another server, process {error.pid}, works on {data or 'data of its own'}; "
+            "use it (orchestra-local status), or end it first (orchestra-local stop)"
         ) from None
     return lock
 

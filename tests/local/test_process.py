@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import json
 import os
@@ -10,6 +11,9 @@ import sys
 import time
 
 import pytest
+import requests
+
+from orchestra_magic import Orchestra, paths
 
 
 def test_ten_starts_at_the_same_moment_start_one_server(make_server):
@@ -40,6 +44,29 @@ def test_status_stop_and_the_same_address_again(make_server):
     server.start()
     assert (server.base_url, server.token) == before
     assert "answers at" in server.command("logs").stdout
+
+
+def test_a_home_that_is_relative_is_the_same_folder_for_all(make_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    server = make_server(ORCHESTRA_HOME="sub")
+    server.home = tmp_path / "sub"
+    server.start()
+    assert json.loads(server.command("status", "--json").stdout)["data"] == str(tmp_path / "sub" / "local" / "data")
+    assert server.command("stop").stdout == f"stopped process {server.pid}\n"
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["local"]
+
+
+def test_a_home_that_is_relative_stays_when_the_working_folder_changes(make_server, tmp_path, monkeypatch):
+    server = make_server()
+    server.home = tmp_path / "of-a-notebook"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHESTRA_HOME", "of-a-notebook")
+    assert paths.home() == server.home
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert Orchestra("local").workflows()
+    assert server.running()
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_port_that_is_taken(restarted):
@@ -119,12 +146,81 @@ def test_a_second_server_says_who_holds_the_data(restarted, make_server):
     server = restarted
     refused = server.command("serve")
     assert refused.returncode == 1
-    assert f"another server, process {server.pid}, works on this data" in refused.stderr
-    other = make_server()
     data = json.loads(server.command("status", "--json").stdout)["data"]
+    assert f"another server, process {server.pid}, works on {data};" in refused.stderr
+    assert f"works on {data};" in server.command("serve", "--data", str(server.home / "other")).stderr
+    other = make_server()
     refused = other.command("start", "--data", data)
     assert refused.returncode == 1
-    assert f"process {server.pid}" in refused.stderr
+    assert f"process {server.pid}, works on {data};" in refused.stderr
+
+
+def test_a_start_that_asks_for_other_than_what_runs_is_refused(make_server, tmp_path):
+    server = make_server().start("--idle-hours", "5")
+    port = server.base_url.split(":")[2].split("/")[0]
+    data = str(server.home / "local" / "data")
+    (tmp_path / "link").symlink_to(data)
+    same = ["--port", port, "--idle-hours", "5.0", "--data"]
+    for data_of_it in (data, tmp_path / "link"):
+        assert server.command("start", *same, str(data_of_it)).returncode == 0
+    assert server.command("start", "--port", "0").returncode == 0
+    for option, value, has in [
+        ("--data", tmp_path / "other", data),
+        ("--port", int(port) - 1, port),
+        ("--idle-hours", 4, 5.0),
+    ]:
+        refused = server.command("start", option, str(value))
+        assert refused.returncode == 1
+        assert f"a server runs already, process {server.pid}, with {option} {has}; to have it" in refused.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["prune", "--days", "-1"], "0 or more"),
+        (["prune", "--days", "nan"], "0 or more"),
+        (["prune", "--days", "inf"], "0 or more"),
+        (["prune", "--days", "soon"], "0 or more"),
+        (["prune", "--keep", "-1"], "0 or more"),
+        (["prune", "--keep", "1.5"], "a whole number, 0 or more"),
+        (["logs", "--lines", "-1"], "0 or more"),
+        (["start", "--port", "99999"], "from 0 (any that is free) to 65535"),
+        (["serve", "--port", "99999"], "from 0 (any that is free) to 65535"),
+        (["start", "--idle-hours", "-1"], "0 or more"),
+        (["start", "--idle-hours", "nan"], "0 or more"),
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_are_none_are_refused(make_server, arguments, allowed):
+    server = make_server()
+    refused = server.command(*arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith(allowed)
+    assert not (server.home / "local").exists()
+
+
+_WRITING = """
+import os, sys
+import orchestra_magic.local.__main__ as command
+def writes(event, said):
+    if event in ("os.mkdir", "os.chmod", "os.remove") or (event == "open" and said[2] & (os.O_WRONLY | os.O_RDWR)):
+        sys.exit(f"{event} {said}")
+sys.addaudithook(writes)
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+def test_status_and_logs_write_nothing(restarted, make_server):
+    command = [sys.executable, "-B", "-c", _WRITING]
+    for server, runs in ((restarted, True), (make_server(ORCHESTRA_HOME="/proc/nowhere"), False)):
+        for arguments in (["status"], ["logs"]):
+            done = subprocess.run(
+                [*command, *arguments], env=server.environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == (0 if runs or arguments == ["logs"] else 1), done.stderr
+            assert "answers at" in done.stdout or not runs
+            assert "no server runs" in done.stderr or runs or arguments == ["logs"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
@@ -259,6 +355,28 @@ def test_a_server_that_nobody_uses_stops(make_server):
     assert time.monotonic() - began > 1.4
     server.start()
     assert server.run("countdown", run_id, wait=0)["status"] == "completed"
+
+
+def test_the_log_says_how_many_runs_are_taken_up_again(make_server):
+    server = make_server().start()
+    assert "taken up again" not in server.command("logs").stdout
+    ids = [server.execute("countdown", {"seconds": 60}) for _ in range(2)]
+    server.kill()
+    server.start()
+    assert server.command("logs").stdout.count("runs that are taken up again: 2\n") == 1
+    for run_id in ids:
+        server.request("POST", f"/workflows/{server.id_of('countdown')}/runs/{run_id}/cancel")
+
+
+def test_who_only_asks_for_the_status_keeps_no_server_up(make_server):
+    server = make_server().start("--idle-hours", str(1.0 / 3600))
+    url = server.base_url.removesuffix("/api/v1/workflow") + "/status"
+    began = time.monotonic()
+    while server.running():
+        assert time.monotonic() - began < 60
+        with contextlib.suppress(requests.ConnectionError):  # of the moment in which it stops
+            server.http.get(url, timeout=5)
+        time.sleep(0.05)
 
 
 _ASK = """

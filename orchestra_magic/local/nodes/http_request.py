@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from email.message import Message
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from .. import secrets
 from ..values import dumps, loads, plain
 from ..web import Answer, WebError, fetch
 from .base import Call, Node, NodeError, wait_asked
-from .integration import Integration
+from .integration import COMMON, Integration
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 DEFAULT_TIMEOUT = 30.0
 MAX_ANSWER = 10_000_000
 PRIVATE = "ORCHESTRA_HTTP_PRIVATE"
+_MEMBERS = ("method", "url", "headers", "secret_headers", "body", "timeout")
 _SAFE = ("GET", "HEAD")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
@@ -24,6 +30,8 @@ _LATER = (408, 425, 429)
 _ERROR, _SERVER_ERROR = 400, 500
 _SECRET = re.compile(r"(?:([A-Za-z][A-Za-z-]*) )?([A-Z][A-Z0-9_]*)")
 _KEYS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token")
+_PROXY = f"; a proxy is set in the environment, and http_request uses one only if the server has {PRIVATE}=1"
+_SLOW_CODECS = ("idna", "punycode")
 _PASSWORD = re.compile(r"\s*\w+://[^/?#]*:[^/?#]*@")
 
 
@@ -32,13 +40,18 @@ class HttpRequest(Integration):
 
     ``body`` is text, or any other value, which goes as JSON. ``secret_headers`` maps a header to the name of a
     secret, with what stands before it: ``{"Authorization": "Bearer GITHUB"}`` takes ``ORCHESTRA_SECRET_GITHUB``
-    from the server's environment or the keyring, and no step shows it. Addresses of this computer and of private
-    networks are refused, unless the server was started with ``ORCHESTRA_HTTP_PRIVATE=1``.
+    from the server's environment or the keyring, and no step shows it. A header whose value is null is not sent.
+    Addresses of this computer and of private networks are refused, unless the server was started with
+    ``ORCHESTRA_HTTP_PRIVATE=1``; only then are proxies of its environment used.
+
+    ``data`` holds ``results`` (JSON as its value, else text), ``status``, ``headers`` and ``encoding``: that is
+    ``"base64"`` where ``results`` are bytes that are no text, written in base64, else empty.
     """
 
     def check(self, node: Node) -> Iterator[tuple[str, str]]:
         """Yield a fault for a request that cannot be sent."""
         given = node.metadata
+        yield from _unknown(given)
         if not isinstance(given.get("url"), str):
             yield "url", "http_request needs an address here"
         if str(given.get("method", "GET")).upper() not in METHODS:
@@ -46,8 +59,8 @@ class HttpRequest(Integration):
         for field in ("headers", "secret_headers"):
             if not isinstance(given.get(field, {}), Mapping):
                 yield field, f"{field} is an object from a header to text"
-        secrets = given.get("secret_headers")
-        for header, name in secrets.items() if isinstance(secrets, Mapping) else ():
+        named = given.get("secret_headers")
+        for header, name in named.items() if isinstance(named, Mapping) else ():
             if not (isinstance(name, str) and _SECRET.fullmatch(name)):
                 yield f"secret_headers.{header}", "a secret is named by capital letters, digits and _: Bearer GITHUB"
         headers = given.get("headers")
@@ -58,32 +71,38 @@ class HttpRequest(Integration):
             yield "url", "a password does not stand in a graph: name it in secret_headers.Authorization"
 
     async def run(self, inputs: dict[str, Any], call: Call) -> dict[str, Any]:
-        """Send the request, and return ``results`` (JSON as its value, else text), ``status`` and ``headers``."""
+        """Send the request, and return what came back."""
         method = str(inputs.get("method") or "GET").upper()
-        headers = {str(name): str(value) for name, value in (inputs.get("headers") or {}).items()}
-        secret = await self._secret_headers(inputs.get("secret_headers") or {}, call)
+        asked = inputs.get("headers") or {}
+        headers = {str(name): str(value) for name, value in asked.items() if value is not None}
+        secret, keys = await self._secret_headers(inputs.get("secret_headers") or {}, call)
+        given = {name.lower() for name in (*headers, *secret)}
         body = inputs.get("body")
         sent = None
         if body is not None:
             sent = body.encode() if isinstance(body, str) else dumps(body).encode()
-            headers.setdefault("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
-        if method not in _SAFE:
+            if "content-type" not in given:
+                headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
+        if method not in _SAFE and "idempotency-key" not in given:
             # After a crash the same request may go out once more: whoever knows this header does it once.
-            headers.setdefault("Idempotency-Key", call.idempotency_key)
+            headers["Idempotency-Key"] = call.idempotency_key
         timeout = float(inputs.get("timeout") or DEFAULT_TIMEOUT)
         answer = await _send(method, str(inputs["url"]), headers, secret, sent, timeout)
         if answer.status in _LATER or answer.status >= _SERVER_ERROR:
             message = f"{inputs['url']} answered {answer.status}"
             raise NodeError(message, transient=method in _SAFE, after=wait_asked(answer))
+        results, encoding = _read(answer, keys)
         return {
-            "results": _read(answer),
+            "results": results,
+            "encoding": encoding,
             "status": answer.status,
             "headers": dict(answer.headers),
-            "error": f"answered {answer.status}" if answer.status >= _ERROR else "",
+            "error": _refused(answer),
         }
 
-    async def _secret_headers(self, names: Mapping[str, str], call: Call) -> dict[str, str]:
-        headers = {}
+    async def _secret_headers(self, names: Mapping[str, str], call: Call) -> tuple[dict[str, str], list[str]]:
+        """Return the headers, and the secrets in them."""
+        headers, keys = {}, []
         for header, wanted in names.items():
             match = _SECRET.fullmatch(str(wanted))
             if match is None:
@@ -91,7 +110,15 @@ class HttpRequest(Integration):
             before, name = match.groups()
             value = await self.secret(name, call)
             headers[header] = f"{before} {value}" if before else value
-        return headers
+            keys.append(value)
+        return headers, keys
+
+
+def _unknown(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    known = (*_MEMBERS, *COMMON)
+    for name in given:
+        if name not in known:
+            yield name, f"http_request takes no {name}; there are: {', '.join(known)}"
 
 
 async def _send(  # noqa: PLR0917  (the parts of a request)
@@ -110,8 +137,10 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
                 public=public,
             )
         except WebError as error:
-            again = method in _SAFE and not error.final
-            raise NodeError(f"{url} gave no answer: {error}", transient=again) from None
+            # What is too large is so another time as well, and was loaded for nothing.
+            final = error.final or f"larger than {MAX_ANSWER} bytes" in str(error)
+            hint = _PROXY if public and not final and _has_proxy(url) else ""
+            raise NodeError(f"{url} gave no answer: {error}{hint}", transient=method in _SAFE and not final) from None
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or method not in _SAFE or not target:
             return answer
@@ -121,11 +150,43 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
     raise NodeError(f"{url} was redirected more than {_MOST_REDIRECTS} times")
 
 
-def _read(answer: Answer) -> Any:
-    kind = answer.headers.get("content-type", "")
+def _has_proxy(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc)
+
+
+def _refused(answer: Answer) -> str:
+    """Return what the other side did not do, nothing if it did all."""
+    if answer.status >= _ERROR:
+        return f"answered {answer.status}"
+    if answer.status in _REDIRECTS:
+        target = answer.headers.get("location") or "no address"
+        return f"answered {answer.status}, redirected to {target}; nothing was followed"
+    return ""
+
+
+def _read(answer: Answer, keys: list[str]) -> tuple[Any, str]:
+    """Return what an answer holds, and its encoding if that is no text."""
+    kind = answer.headers.get("content-type", "").strip().lower()
+    body = secrets.hide(answer.body, keys)  # nobody finds them in base64
+    text = _text(body, kind)
     if "json" in kind:
-        try:
-            return plain(loads(answer.body))
-        except ValueError:
-            pass
-    return plain(answer.body.decode("utf-8", "replace"))
+        for document in (body, text or ""):
+            with contextlib.suppress(ValueError):
+                return plain(loads(document)), ""
+    return (b64encode(body).decode(), "base64") if text is None else (plain(text), "")
+
+
+def _text(body: bytes, kind: str) -> str | None:
+    """Return a body as text, by the charset that is said or else UTF-8; None where it is none."""
+    about = Message()
+    about["Content-Type"] = kind
+    said = about.get_content_charset()
+    for charset in (said, "utf-8"):
+        if charset and charset not in _SLOW_CODECS:
+            with contextlib.suppress(LookupError, ValueError):
+                return body.decode(charset)
+    if not kind.startswith("text/"):
+        return None
+    # As browsers read what does not say its charset.
+    return body.decode("utf-8" if said == "utf-8" else "cp1252", "replace")

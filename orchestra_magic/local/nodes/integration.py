@@ -20,7 +20,9 @@ from ..values import plain
 from .base import Call, Node, NodeError, NodeType, Outcome
 
 GROUP = "orchestra_magic.integrations"
-_OURS = ("description", "output_mapping", "retries", "integration")
+COMMON = ("description", "output_mapping", "retries", "integration")
+"""Members of the node's ``metadata`` that are no parameters."""
+_FAULTS = (Exception, SystemExit)  # a package of somebody else may end itself, and is not to end the server
 _log = logging.getLogger(__name__)
 _given: ContextVar[list[str]] = ContextVar("_given")
 
@@ -83,13 +85,13 @@ class IntegrationNode(NodeType):
             return
         try:
             yield from list(found.check(node))
-        except Exception as error:  # noqa: BLE001  (a package of somebody else)
+        except _FAULTS as error:
             _log.warning("the integration %s cannot check a node: %r", wanted, error)
             yield "integration", f"the integration {wanted!r} cannot check this node: {type(error).__name__}: {error}"
 
     def inputs(self, call: Call) -> dict[str, Any]:
         """Return the parameters, references filled in."""
-        given = {key: value for key, value in call.node.metadata.items() if key not in _OURS}
+        given = {key: value for key, value in call.node.metadata.items() if key not in COMMON}
         filled: dict[str, Any] = references.fill(given, call.scope)
         return filled
 
@@ -106,7 +108,7 @@ class IntegrationNode(NodeType):
         except NodeError as failure:
             said = str(secrets.hidden(str(failure), keys))
             raise NodeError(said, transient=failure.transient, after=failure.after) from None
-        except Exception as fault:  # noqa: BLE001  (a package of somebody else)
+        except _FAULTS as fault:
             _log.warning("the integration %s failed: %s", wanted, secrets.hidden(traceback.format_exc(), keys))
             said = str(secrets.hidden(f"{type(fault).__name__}: {fault}", keys))
             raise NodeError(f"the integration {wanted!r} failed: {said}") from None
@@ -137,7 +139,10 @@ def integrations() -> dict[str, Integration]:
 def _load(entry: EntryPoint) -> Integration | None:
     try:
         made = entry.load()()
-    except Exception as error:  # noqa: BLE001  (a package of somebody else)
+    except _FAULTS as error:
         _log.warning("the integration %s cannot be loaded: %r", entry.name, error)
         return None
-    return made if isinstance(made, Integration) else None
+    if not isinstance(made, Integration):
+        _log.warning("the integration %s is left out: %s gives no Integration", entry.name, entry.value)
+        return None
+    return made
