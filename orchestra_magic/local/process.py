@@ -66,22 +66,37 @@ def prune(days: float | None, keep: int | None) -> int:
 
 
 def _ask(method: str, path: str, content: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    status, said = request(method, path, content) or (None, None)
+    return said if status == http.client.OK and isinstance(said, dict) else None
+
+
+def request(
+    method: str, path: str, content: Mapping[str, Any] | None = None, *, under_base: bool = False
+) -> tuple[int, Any] | None:
+    """Return status and value of the running server's answer; None where none runs, or it does not answer.
+
+    Parameters
+    ----------
+    under_base : bool
+        Whether ``path`` is one of the contract's, which stand under the base URL.
+    """
     about = files.read_json(paths.server_file())
     # The file of a server that was killed names a port that anybody may have by now: the token is not for them.
     if not about or not files.server_held():
         return None
     seconds = _ANSWER_SECONDS if content is None else None
-    connection = http.client.HTTPConnection(urlsplit(about["base_url"]).netloc, timeout=seconds)
+    base = urlsplit(about["base_url"])
+    connection = http.client.HTTPConnection(base.netloc, timeout=seconds)
     body = None if content is None else json.dumps(content)
     try:
-        connection.request(method, path, body, {"Authorization": f"Bearer {about['token']}"})
+        whole = f"{base.path if under_base else ''}{path}"
+        connection.request(method, whole, body, {"Authorization": f"Bearer {about['token']}"})
         response = connection.getresponse()
-        said = json.loads(response.read())
+        return response.status, json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()
-    return said if response.status == http.client.OK and isinstance(said, dict) else None
 
 
 def start(asked: Mapping[str, Any]) -> dict[str, Any]:
