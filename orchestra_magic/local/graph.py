@@ -191,6 +191,9 @@ def _check_node(node: Any) -> Iterator[tuple[str, str]]:
         return
     if not isinstance(node.get("metadata", {}), Mapping):
         yield "metadata", "metadata is an object"
+    beside = [name for name in node if name != "type"]
+    if "metadata" not in node and beside:
+        yield "metadata", f"what a node does stands in its metadata, not beside it: {', '.join(map(str, beside))}"
     if not isinstance(node.get("type"), str) or node["type"] not in TYPES:
         known = ", ".join(sorted(TYPES))
         yield "type", f"there is no node type {node.get('type')!r}; there are: {known}"

@@ -229,7 +229,7 @@ def _read(response: Any, status: int, max_answer: int) -> Answer:
     while chunk := response.read1(_CHUNK):
         body += chunk
         if len(body) > max_answer:
-            raise WebError(f"the answer is larger than {max_answer} bytes")
+            raise WebError(f"the answer is larger than {max_answer} bytes", final=True)
     if getattr(response, "length", None):
         raise WebError("the answer broke off before its end")
     return Answer(status, {name.lower(): value for name, value in response.headers.items()}, bytes(body))

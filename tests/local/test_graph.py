@@ -40,6 +40,11 @@ def test_the_documented_example_is_a_graph(sample):
         ({"nodes": {"a": code("1")}}, (None, "edges"), "a graph needs edges"),
         (graph({"a": {"type": "nope"}}, *STRAIGHT), ("a", "type"), "there is no node type 'nope'; there are: code"),
         (graph({"a": 1}, *STRAIGHT), ("a", ""), "a node is an object"),
+        (
+            graph({"a": {"type": "code", "code": "1", "timeout": 3}}, *STRAIGHT),
+            ("a", "metadata"),
+            "what a node does stands in its metadata, not beside it: code, timeout",
+        ),
         (graph({"a b": code("1")}), ("a b", "name"), "'a b' is no name"),
         (graph({"END": code("1")}), ("END", "name"), "'END' is no name"),
         (graph({"a": code("1")}, "START a", "a b"), (None, "edges[1]"), "there is no node 'b' for the edge to lead to"),

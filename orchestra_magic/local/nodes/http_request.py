@@ -137,10 +137,9 @@ async def _send(  # noqa: PLR0917  (the parts of a request)
                 public=public,
             )
         except WebError as error:
-            # What is too large is so another time as well, and was loaded for nothing.
-            final = error.final or f"larger than {MAX_ANSWER} bytes" in str(error)
-            hint = _PROXY if public and not final and _has_proxy(url) else ""
-            raise NodeError(f"{url} gave no answer: {error}{hint}", transient=method in _SAFE and not final) from None
+            hint = _PROXY if public and not error.final and _has_proxy(url) else ""
+            again = method in _SAFE and not error.final
+            raise NodeError(f"{url} gave no answer: {error}{hint}", transient=again) from None
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or method not in _SAFE or not target:
             return answer
