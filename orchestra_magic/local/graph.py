@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -51,7 +51,6 @@ class Graph:
     max_visits: int
     declared: bool = True
     """Whether the graph says itself what its inputs are."""
-    source: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def components(self) -> list[list[str]]:
@@ -149,7 +148,6 @@ def read_graph(document: Any) -> Graph:
         selected=document.get("selectedOutput") or None,
         max_visits=visits if isinstance(visits, int) else 0,
         declared=bool(inputs),
-        source=document,
     )
     unread = _unread(faults, nodes)
     faults += _check_shape(graph, visits, unread)

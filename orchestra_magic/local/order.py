@@ -50,7 +50,7 @@ def components(nodes: Sequence[str], edges: Edges) -> list[list[str]]:
     """Return the nodes in topological order; those of one loop stand together.
 
     Tarjan's strongly connected components, without recursion, so that a long chain is no problem.
-    The answer is the same for the same graph: the places of steps depend on it.
+    The answer is the same for the same graph: a run that is taken up again goes the same way.
     """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -87,3 +87,33 @@ def components(nodes: Sequence[str], edges: Edges) -> list[list[str]]:
                     low[parent] = min(low[parent], low[node])
     found.reverse()
     return found
+
+
+def later(entries: Iterable[str], edges: Edges) -> dict[str, set[str]]:
+    """Return for each node of a loop those that can still be reached from it in the same round.
+
+    Parameters
+    ----------
+    entries : Iterable[str]
+        Where the way comes in.
+    edges : Mapping[str, Sequence[str]]
+        The edges inside the loop. One that leads back to a node on the way to it begins the next round.
+    """
+    forward: dict[str, list[str]] = {}
+    on_the_way: set[str] = set()
+    for entry in entries:
+        work = [] if entry in forward else [(entry, iter(edges.get(entry, ())))]
+        while work:
+            node, targets = work[-1]
+            on_the_way.add(node)
+            known = forward.setdefault(node, [])
+            for target in targets:
+                if target not in on_the_way:
+                    known.append(target)
+                if target not in forward:
+                    work.append((target, iter(edges.get(target, ()))))
+                    break
+            else:
+                on_the_way.discard(node)
+                work.pop()
+    return {node: reachable(targets, forward) for node, targets in forward.items()}

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from .graph import START, Graph
-from .loops import later
 from .nodes import TYPES, Node
+from .order import later
 from .steps import COMPLETED, FAILED, Record, Stop, mapped
 
 T = TypeVar("T")
