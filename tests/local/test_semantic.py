@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from orchestra_magic.local.knowledge import bases as bases_module
+from orchestra_magic.local.knowledge import searching
 from orchestra_magic.local.knowledge.bases import Bases
 from orchestra_magic.local.knowledge.vectors import Embedder
 from orchestra_magic.local.models.process import ModelProcessError
@@ -174,29 +175,77 @@ def test_a_model_that_fails_leaves_the_words(tmp_path, monkeypatch, caplog):
     assert "the vectors of the knowledge base house cannot be made" in caplog.text
 
 
-def test_what_is_not_indexed_in_time_is_said(tmp_path, monkeypatch):
-    vector = b"\x00<" + b"\x00\x00" * 383  # one, and nothing else
-    asked = asyncio.Event()
+ONE = b"\x00<" + b"\x00\x00" * 383  # one, and nothing else
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Use a model for which all texts are the same; return when its next answers come."""
+    go = asyncio.Event()
 
     async def embed(self, texts):
         if len(texts) > 1:
-            await asked.wait()
-        return [vector for _ in texts]
+            await go.wait()
+        return [ONE for _ in texts]
 
     monkeypatch.setattr(Embedder, "unusable", staticmethod(lambda: None))
     monkeypatch.setattr(Embedder, "embed", embed)
     monkeypatch.setattr(bases_module, "_PATIENCE", 0.05)
+    return go
 
+
+@pytest.mark.parametrize(
+    ("mode", "texts", "others"),
+    [
+        ("vector", ["owls"], "were not searched"),
+        ("hybrid", ["kites", "owls"], "were searched by words alone"),
+    ],
+)
+def test_what_is_not_indexed_in_time_is_said(tmp_path, fake, mode, texts, others):
     async def work(bases):
         await bases.create("house", None)
         await bases.add("house", "first", "txt", 1, ["owls"])
         await bases.search("house", "x", 1, "vector")
         await bases.add("house", "rest", "txt", 1, ["hawks", "kites"])
+        return await bases.search("house", "kites", 5, mode)
+
+    found = _search(tmp_path, work)
+    assert found.note == f"1 of 3 chunks have their vectors by now: the others {others}"
+    assert sorted(hit.text for hit in found.hits) == texts
+
+
+def test_a_search_does_not_wait_long():
+    assert bases_module._PATIENCE <= 5
+
+
+def test_a_document_added_again_at_once_has_vectors(tmp_path, fake):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["owls", "hawks"])
+        await asyncio.sleep(0.1)  # the vectors of these are being made
+        await bases.add("house", "a", "txt", 1, ["kites"])
+        fake.set()
         return await bases.search("house", "x", 5, "vector")
 
     found = _search(tmp_path, work)
-    assert found.note == "1 of 3 chunks have their vectors by now: the others were not searched"
-    assert [hit.text for hit in found.hits] == ["owls"]
+    assert ([hit.text for hit in found.hits], found.note) == (["kites"], None)
+
+
+def test_a_server_goes_on_with_the_vectors_of_the_last_one(tmp_path, fake):
+    async def stopped(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["owls", "hawks"])
+
+    async def started(bases):
+        for _ in range(100):
+            if await bases._do("house", lambda db: searching.progress(db, "vector")) is None:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    _search(tmp_path, stopped)
+    fake.set()
+    assert _search(tmp_path, started)
 
 
 def test_the_missing_extra_is_named_in_a_line(monkeypatch):

@@ -56,7 +56,7 @@ FROM documents d LEFT JOIN chunks c ON c.document = d.id GROUP BY d.id ORDER BY 
 """
 _THREADS = 4
 _AT_ONCE = 16
-_PATIENCE = 60.0
+_PATIENCE = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -98,9 +98,12 @@ class Bases:
         self._indexing: dict[str, asyncio.Task[str | None]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._working: set[asyncio.Task[Any]] = set()
+        if self._embedder.unusable() is None:
+            for name in self.names():  # an earlier server may have been stopped amid its vectors
+                self._index(name)
 
     async def close(self) -> None:
-        """Stop what makes vectors; the next search goes on with it."""
+        """Stop what makes vectors; the next server goes on with it."""
         for task in self._indexing.values():
             task.cancel()
         await self._embedder.close()
@@ -227,13 +230,17 @@ class Bases:
         if mode != searching.FULL_TEXT:
             vector, note = await self._vector(name, query)
             if vector is not None:
-                hits = await self._do(name, lambda db: searching.by_vectors(db, vector, question(query), top, mode))
-                return Found(hits, mode, note)
+
+                def work(db: sqlite3.Connection) -> Found:
+                    hits = searching.by_vectors(db, vector, question(query), top, mode)
+                    return Found(hits, mode, searching.progress(db, mode))
+
+                return await self._do(name, work)
         hits = await self._do(name, lambda db: searching.by_words(db, question(query), top))
         return Found(hits, searching.FULL_TEXT, note)
 
     async def _vector(self, name: str, query: str) -> tuple[bytes | None, str | None]:
-        """Return the vector of ``query``, when the chunks have theirs, and what is to be said."""
+        """Return the vector of ``query``, or why there is none."""
         reason = self._embedder.unusable()
         if reason is None:
             # One that is not done in time goes on; what is there is searched.
@@ -246,7 +253,7 @@ class Bases:
                 except ModelProcessError as error:
                     reason = str(error)
                 else:
-                    return vector, None if task.done() else await self._do(name, searching.progress)
+                    return vector, None
         return None, f"searched by words alone: {reason}"
 
     def _index(self, name: str) -> asyncio.Task[str | None]:
@@ -259,16 +266,21 @@ class Bases:
     async def _make_vectors(self, name: str) -> str | None:
         last = 0
         try:
-            while rows := await self._do(name, partial(searching.without_vector, last=last, most=_AT_ONCE)):
-                vectors = await self._embedder.embed([row["text"] for row in rows])
-                await self._do(name, partial(searching.keep, rows=rows, vectors=vectors), write=True)
-                last = rows[-1]["id"]
+            while True:
+                rows = await self._do(name, partial(searching.without_vector, last=last, most=_AT_ONCE))
+                if rows:
+                    vectors = await self._embedder.embed([row["text"] for row in rows])
+                    await self._do(name, partial(searching.keep, rows=rows, vectors=vectors), write=True)
+                    last = rows[-1]["id"]
+                elif last:
+                    last = 0  # once more: a chunk may have been added under the number of an earlier one
+                else:
+                    return None
         except UnknownBaseError:
             return None  # whoever searches it is told
         except (ModelProcessError, DataError, sqlite3.Error) as error:
             _log.warning("the vectors of the knowledge base %s cannot be made: %s", name, error)
             return str(error)
-        return None
 
     async def _do(self, name: str, work: Work[T], *, write: bool = False) -> T:
         return await self._alone(name, partial(self._use, name, work, write=write))
