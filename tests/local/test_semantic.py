@@ -8,6 +8,7 @@ import pytest
 
 from orchestra_magic.local.knowledge import bases as bases_module
 from orchestra_magic.local.knowledge import searching
+from orchestra_magic.local.knowledge import words as words_module
 from orchestra_magic.local.knowledge.bases import Bases
 from orchestra_magic.local.knowledge.vectors import Embedder
 from orchestra_magic.local.models.process import ModelProcessError
@@ -81,6 +82,38 @@ def test_what_means_the_same_is_found(find, mode, query, source):
 def test_words_settle_what_vectors_leave_open(find, query, source):
     data, _ = find(query, mode="hybrid")
     assert data["results"][0]["source"] == source
+
+
+@semantic
+def test_hybrid_finds_a_code_as_surely_as_words_do(tmp_path):
+    faults = ("shows a blank screen", "drops the last column", "is slow in the morning", "crashes with photos")
+
+    async def work(bases):
+        await bases.create("tickets", None)
+        for n in range(60):
+            ticket = f"Ticket OPS-{10000 + 37 * n}\nReported by Anna Becker, customer {733101 + 977 * n}. The app {faults[n % 4]}."
+            await bases.add("tickets", f"{n}", "txt", 1, [ticket])
+        asked = {n: f"What is the status of OPS-{10000 + 37 * n}?" for n in range(0, 60, 6)}
+        found_by = {n: await bases.search("tickets", query, 1, "hybrid") for n, query in asked.items()}
+        return [n for n, found in found_by.items() if sources(found) != [f"{n}"]]
+
+    assert _search(tmp_path, work) == []
+
+
+def test_numbers_that_are_codes():
+    assert words_module.codes("What of SKU-88214-X, 221b and the 3 of 12?") == ['"sku 88214 x"', '"88214"', '"221b"']
+    assert words_module.codes("the 2nd of 10 steps") == []
+
+
+def test_a_number_that_is_in_many_chunks_names_none(tmp_path):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, [f"{'budget' if n == 20 else 'plan'} of 2024" for n in range(40)])
+        rare = await bases._do("house", lambda db: searching._named(db, "in 2024"))
+        await bases.add("house", "b", "txt", 1, ["2025"])
+        return rare, await bases._do("house", lambda db: searching._named(db, "2024 and 2025"))
+
+    assert _search(tmp_path, work) == (set(), {41})
 
 
 def _search(folder, work):
@@ -212,6 +245,17 @@ def test_what_is_not_indexed_in_time_is_said(tmp_path, fake, mode, texts, others
     found = _search(tmp_path, work)
     assert found.note == f"1 of 3 chunks have their vectors by now: the others {others}"
     assert sorted(hit.text for hit in found.hits) == texts
+
+
+def test_hybrid_finds_words_where_there_is_no_vector_at_all(tmp_path, fake):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["hawks", "kites"])
+        return await bases.search("house", "kites", 5, "hybrid")
+
+    found = _search(tmp_path, work)
+    assert [(hit.text, hit.score) for hit in found.hits] == [("kites", 0.9)]
+    assert found.note == "0 of 2 chunks have their vectors by now: the others were searched by words alone"
 
 
 def test_a_search_does_not_wait_long():

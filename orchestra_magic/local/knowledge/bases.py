@@ -232,7 +232,7 @@ class Bases:
             if vector is not None:
 
                 def work(db: sqlite3.Connection) -> Found:
-                    hits = searching.by_vectors(db, vector, question(query), top, mode)
+                    hits = searching.by_vectors(db, vector, query, top, mode)
                     return Found(hits, mode, searching.progress(db, mode))
 
                 return await self._do(name, work)
