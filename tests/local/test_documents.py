@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +31,85 @@ from .documents import bomb, docx, pdf, pptx, saved, slow_pdf, xlsx
 def test_documents_of_offices(make):
     document, text = make()
     assert read(make.__name__, saved(document)) == text
+
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+IN_A_PARAGRAPH = {
+    "inserted": "<w:ins {W}><w:r><w:t>told</w:t></w:r></w:ins>",
+    "moved to": "<w:moveTo {W}><w:r><w:t>told</w:t></w:r></w:moveTo>",
+    "moved from": "<w:moveFrom {W}><w:r><w:t>not told</w:t></w:r></w:moveFrom>",
+    "deleted": "<w:del {W}><w:r><w:delText>not told</w:delText></w:r></w:del>",
+    "control": "<w:sdt {W}><w:sdtPr/><w:sdtContent><w:ins><w:r><w:t>told</w:t></w:r></w:ins></w:sdtContent></w:sdt>",
+    "field": '<w:fldSimple {W} w:instr="REF x"><w:r><w:t>told</w:t></w:r></w:fldSimple>',
+    "smart tag": "<w:smartTag {W}><w:r><w:t>told</w:t></w:r></w:smartTag>",
+}
+
+
+def xml(text):
+    return pytest.importorskip("docx").oxml.parse_xml(text.replace("{W}", W))
+
+
+@pytest.mark.parametrize("what", IN_A_PARAGRAPH)
+def test_what_word_puts_around_text(what):
+    document = pytest.importorskip("docx").Document()
+    document.add_paragraph("is: ")._p.append(xml(IN_A_PARAGRAPH[what]))
+    told = "is: told" if "not told" not in IN_A_PARAGRAPH[what] else "is:"
+    assert read("docx", saved(document)) == told
+
+
+def test_controls_text_boxes_and_tables_in_tables_of_word():
+    document = pytest.importorskip("docx").Document()
+    paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
+    boxes = "".join(f"<w:txbxContent>{paragraph.format(text)}</w:txbxContent>" for text in ("box one", "box two"))
+    compatible = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    document.add_paragraph("beside ").add_run()._r.append(
+        xml(
+            f"<mc:AlternateContent {compatible} {{W}}><mc:Choice Requires='wps'>{boxes}</mc:Choice>"
+            f"<mc:Fallback><w:pict>{boxes}</w:pict></mc:Fallback></mc:AlternateContent>"
+        )
+    )
+    control = f"<w:sdt {{W}}><w:sdtPr/><w:sdtContent>{paragraph.format('in a control')}</w:sdtContent></w:sdt>"
+    document.element.body.insert(1, xml(control))
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text = "outer"
+    table.cell(0, 1).add_table(1, 2).cell(0, 1).text = "inner"
+    row = table.rows[0]._tr
+    row.append(xml(f"<w:sdt {{W}}><w:sdtContent><w:tc>{paragraph.format('a cell')}</w:tc></w:sdtContent></w:sdt>"))
+    text = read("docx", saved(document))
+    assert text.split("\n\n")[:4] == ["beside", "box one", "box two", "in a control"]
+    assert [part.strip() for part in re.split(r"[|\n]+", text)[-4:]] == ["outer", "", "inner", "a cell"]
+
+
+def test_headers_and_footers_of_word():
+    document = pytest.importorskip("docx").Document()
+    document.add_paragraph("body")
+    section = document.sections[0]
+    section.header.paragraphs[0].text = "confidential"
+    section.first_page_footer.paragraphs[0]._p.append(xml(IN_A_PARAGRAPH["inserted"]))
+    document.add_section()
+    assert read("docx", saved(document)) == "body\n\nconfidential\n\ntold"
+
+
+def test_a_sheet_that_is_wrong_about_its_size_and_has_a_title():
+    book, _ = xlsx()
+    book.active.insert_rows(1, 2)
+    book.active["A1"] = "Prices of 2026"
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(book))) as old, zipfile.ZipFile(content, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', old.read(entry)))
+    assert read("xlsx", content.getvalue()) == "Prices\nPrices of 2026\nitem: owl; euro: 5\nitem: hawk; euro: 7.5"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [([["a"], ["b"]], "Sheet\na\nb"), ([["x", "y"]], "Sheet\nx; y"), ([["t"], ["x", "y"]], "Sheet\nt\nx; y")],
+)
+def test_a_sheet_without_a_table(rows, text):
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in rows:
+        book.active.append(row)
+    assert read("xlsx", saved(book)) == text
 
 
 def test_pdf():

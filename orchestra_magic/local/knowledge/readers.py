@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..sandbox import access, landlock
+from . import docx_text
 from .chunks import split
 
 MEMORY = 2 << 30
@@ -141,11 +142,6 @@ def _pdf(content: bytes) -> Iterator[str]:
         yield page.extract_text()
 
 
-def _docx(content: bytes) -> Iterator[str]:
-    for block in import_module("docx").Document(io.BytesIO(content)).iter_inner_content():
-        yield from _rows(block.rows) if hasattr(block, "rows") else [block.text]
-
-
 def _pptx(content: bytes) -> Iterator[str]:
     for slide in import_module("pptx").Presentation(io.BytesIO(content)).slides:
         yield from _shapes(slide.shapes)
@@ -160,30 +156,32 @@ def _shapes(shapes: Any) -> Iterator[str]:
         elif shape.has_text_frame:
             yield shape.text_frame.text
         elif getattr(shape, "has_table", False):
-            yield from _rows(shape.table.rows)
-
-
-def _rows(rows: Any) -> Iterator[str]:
-    yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in rows)
+            yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in shape.table.rows)
 
 
 def _xlsx(content: bytes) -> Iterator[str]:
-    """Yield each sheet: its name, and a line for each row, its values beside the names of their columns."""
+    """Yield each sheet: its name, and a line for each row, its values beside the names of their columns.
+
+    The names are in the first row with two values: above it may be a title.
+    """
     book = import_module("openpyxl").load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     for sheet in book.worksheets:
-        lines: list[str] = []
+        sheet.reset_dimensions()  # what a file says of its size is often wrong, and the rest would not be read
+        above: list[str] = []
+        below: list[str] = []
         header: list[str] = []
         for row in sheet.iter_rows(values_only=True):
             values = ["" if value is None else str(value).strip() for value in row]
-            if not any(values):
-                continue
-            if not header:
+            filled = [value for value in values if value]
+            if not header and len(filled) > 1:
                 header = values
-                continue
-            names = header + [""] * (len(values) - len(header))
-            pairs = zip(names, values, strict=False)
-            lines.append("; ".join(f"{name}: {value}" if name else value for name, value in pairs if value))
-        yield "\n".join([sheet.title, *(lines or ["; ".join(value for value in header if value)])]) if header else ""
+            elif filled:
+                names = header + [""] * (len(values) - len(header))
+                pairs = zip(names, values, strict=False)
+                line = "; ".join(f"{name}: {value}" if name else value for name, value in pairs if value)
+                (below if header else above).append(line)
+        names_alone = ["; ".join(name for name in header if name)]
+        yield "\n".join([sheet.title, *above, *(below or names_alone)]) if above or header else ""
 
 
 READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
@@ -191,7 +189,7 @@ READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
     "md": _text,
     "json": _json,
     "pdf": _pdf,
-    "docx": _docx,
+    "docx": docx_text.paragraphs,
     "pptx": _pptx,
     "xlsx": _xlsx,
 }
