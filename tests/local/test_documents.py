@@ -118,18 +118,37 @@ def test_pdf():
         read("pdf", pdf(b""))
 
 
-@pytest.mark.parametrize(("password", "text"), [("", "Owls are birds"), ("secret", None)])
-def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(password, text):
-    pypdf = pytest.importorskip("pypdf")
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf()))
-    writer.encrypt(password, "the owner's", algorithm="RC4-128")
+def encrypted(password, algorithm):
+    writer = pytest.importorskip("pypdf").PdfWriter(clone_from=io.BytesIO(pdf()))
+    writer.encrypt(password, "the owner's", algorithm=algorithm)
     file = io.BytesIO()
     writer.write(file)
-    if text:
-        assert read("pdf", file.getvalue()) == text
-    else:
-        with pytest.raises(UnreadableError, match="it is locked by a password"):
-            read("pdf", file.getvalue())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(algorithm):
+    assert read("pdf", encrypted("", algorithm)) == "Owls are birds"
+    with pytest.raises(UnreadableError, match="it is locked by a password; remove that first"):
+        read("pdf", encrypted("secret", algorithm))
+
+
+@pytest.mark.parametrize("algorithm", ["AES-128", "AES-256"])
+def test_the_library_that_an_encrypted_pdf_takes_is_named(algorithm):
+    content = encrypted("", algorithm)
+    program = (
+        "import sys; sys.modules.update(cryptography=None, Crypto=None); "
+        "from orchestra_magic.local.knowledge.readers import read; read('pdf', sys.stdin.buffer.read())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, check=False)
+    said = "UnreadableError: it is encrypted; to read it install cryptography: pip install 'orchestra-magic[documents]'"
+    assert said in done.stderr.decode()
+
+
+def test_the_extra_brings_what_encrypted_pdfs_take():
+    # what is installed beside a working copy may be older than it
+    described = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert re.search(r"^documents = \[[^]]*\"pypdf\[crypto\]", described, re.MULTILINE)
 
 
 @pytest.mark.parametrize("kind", ["pdf", "docx", "pptx", "xlsx"])

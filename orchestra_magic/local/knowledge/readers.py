@@ -135,11 +135,17 @@ def _leaves(value: Any, way: str) -> Iterator[str]:
 
 
 def _pdf(content: bytes) -> Iterator[str]:
-    reader = import_module("pypdf").PdfReader(io.BytesIO(content))
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise UnreadableError("it is locked by a password")
-    for page in reader.pages:
-        yield page.extract_text()
+    pypdf = import_module("pypdf")
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(content))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise UnreadableError("it is locked by a password; remove that first")
+        for page in reader.pages:
+            yield page.extract_text()
+    except pypdf.errors.DependencyError:
+        raise UnreadableError(
+            "it is encrypted; to read it install cryptography: pip install 'orchestra-magic[documents]'"
+        ) from None
 
 
 def _pptx(content: bytes) -> Iterator[str]:
