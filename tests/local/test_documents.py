@@ -174,6 +174,7 @@ def test_a_document_that_was_damaged_is_read_or_refused(kind):
         ("txt", b"\xef\xbb\xbfa\r\nb", "a\nb"),
         ("txt", "für".encode("utf-16"), "für"),
         ("md", "für".encode("cp1252"), "für"),
+        ("txt", b"\x1b[1mbold\x1b[0m\x0c" + b"x" * 200 + b"\x02", "\x1b[1mbold\x1b[0m\x0c" + "x" * 200 + "\x02"),
         ("json", b'[{"a": {"b": ["x", 1.5]}, "n": null}, "y"]', "a.b: x\na.b: 1.5\n\ny"),
         ("json", b'{"a": true}', "a: true"),
     ],
@@ -185,7 +186,10 @@ def test_texts(kind, content, text):
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("txt", b"\x00\x01", "it is no text"),
+        ("txt", b"\x00\x01", "it is no text, or in an encoding that is not known; save it as text in UTF-8"),
+        ("txt", bytes(range(1, 256)) * 4, "it is no text"),
+        ("txt", b"abc\x01\x02", "it is no text"),
+        ("md", "owls".encode("utf-16-le"), "it is no text"),
         ("txt", b" \n", "there is no text in it"),
         ("json", b"{", "it cannot be read as JSON \\(JSONDecodeError"),
         ("json", b"[" * 100_000, "nested too deeply"),

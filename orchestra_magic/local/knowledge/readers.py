@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ LONGEST = 40_000_000
 # It is repeated for each value: a long one would make a large text of a small document.
 _LONGEST_WAY = 200
 _ZIPPED = ("docx", "pptx", "xlsx")
+GUESSED = "windows-1252"
+# Those of terminals, of printers and of DOS are left out. A text has a few others by mistake, what is none has many.
+_CONTROL = re.compile(r"[\x00-\x07\x0e-\x19\x1c-\x1f]")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -91,14 +95,25 @@ def decode(content: bytes) -> str:
     UnreadableError
         If it is no text.
     """
+    encoding = _encoding(content)
+    text = content.decode(encoding or GUESSED, "strict" if encoding else "replace")
+    if "\0" in text or len(_CONTROL.findall(text)) * 100 > len(text):
+        raise UnreadableError("it is no text, or in an encoding that is not known; save it as text in UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def guessed(kind: str, content: bytes) -> str | None:
+    """Return the encoding that is guessed for a text, None where it is sure."""
+    return GUESSED if kind in TEXTS and _encoding(content) is None else None
+
+
+def _encoding(content: bytes) -> str | None:
     encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding)
+        content.decode(encoding)
     except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
-    if "\0" in text:
-        raise UnreadableError("it is no text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        return None
+    return encoding
 
 
 def _check_size(content: bytes) -> None:

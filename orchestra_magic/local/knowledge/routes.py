@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ..json_http import JSON, read_body, while_asked
 from ..values import plain, workflow_time
 from .bases import Base, Bases, UnknownBaseError
-from .readers import TEXTS, UnreadableError, format_of
+from .readers import TEXTS, UnreadableError, format_of, guessed
 from .reading import Reader, StoppingError
 
 MAX_DOCUMENT = 15 << 20
@@ -78,6 +78,7 @@ class KnowledgeRoutes:
             raise HTTPException(413, f"{name} is larger than {MAX_DOCUMENT >> 20} MB")
         try:
             kind = kind or format_of(name)
+            encoding = guessed(kind, content)
             chunks = await while_asked(request, self._reader.chunks(kind, content))
         except UnreadableError as error:
             raise HTTPException(400, f"{name}: {error}") from None
@@ -85,7 +86,8 @@ class KnowledgeRoutes:
             raise HTTPException(503, f"{name} was not read: the server stops; add it again") from None
         with _not_found():  # it may have been deleted while the document was read
             document = await self._bases.add(base.name, name, kind, len(content), chunks)
-        return JSON({**_document_answer(document), "replaced": document["replaced"]})
+        said = {"guessed_encoding": encoding} if encoding else {}
+        return JSON({**_document_answer(document), "replaced": document["replaced"], **said})
 
     async def _base(self, request: Request) -> Base:
         with _not_found():
