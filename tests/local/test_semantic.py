@@ -337,6 +337,32 @@ def test_texts_become_the_numbers_of_the_model(text, numbers):
     assert WordPiece().encode(text, 256) == numbers
 
 
+def test_a_text_is_cut_into_windows():
+    numbers = WordPiece().encode("owl hawk kite", 256)
+    assert WordPiece().windows("owl hawk kite", 256, 8) == [numbers]
+    assert WordPiece().windows("owl hawk kite", 4, 8) == [[101, *numbers[1:3], 102], [101, numbers[3], 102]]
+    assert WordPiece().windows("owl hawk kite", 4, 1) == [[101, *numbers[1:3], 102]]
+    assert WordPiece().windows("", 256, 8) == [[101, 102]]
+
+
+@semantic
+def test_the_end_of_a_chunk_of_numbers_is_found_too(tmp_path):
+    def table(thing):
+        rows = [f"item: bolt {n}; price: {n}.95; stock: {7 * n}; code: {1234 + n}-{chr(65 + n)}" for n in range(20)]
+        return "\n".join([*rows, *[f"item: {thing}; price: 17.50; stock: 3; code: 8812-X"] * 2])
+
+    things = ("toaster", "bicycle", "violin", "aquarium", "typewriter", "microscope")
+
+    async def work(bases):
+        await bases.create("prices", None)
+        for thing in things:
+            await bases.add("prices", thing, "txt", 1, [table(thing)])
+        found = [await bases.search("prices", f"what does the {thing} cost", 1, "vector") for thing in things]
+        return [source for one in found for source in sources(one)]
+
+    assert _search(tmp_path, work) == list(things)
+
+
 def test_a_long_text_is_cut():
     numbers = WordPiece().encode("owl " * 1000, 256)
     assert len(numbers) == 256

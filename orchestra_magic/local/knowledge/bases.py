@@ -55,7 +55,7 @@ SELECT d.name, d.format, d.size, d.added, count(c.id) AS chunks
 FROM documents d LEFT JOIN chunks c ON c.document = d.id GROUP BY d.id ORDER BY d.id
 """
 _THREADS = 4
-_AT_ONCE = 16
+_AT_ONCE = 8  # a question waits for those before it, which may take a second
 _PATIENCE = 3.0
 _log = logging.getLogger(__name__)
 
