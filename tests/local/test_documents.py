@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,24 +33,122 @@ def test_documents_of_offices(make):
     assert read(make.__name__, saved(document)) == text
 
 
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+IN_A_PARAGRAPH = {
+    "inserted": "<w:ins {W}><w:r><w:t>told</w:t></w:r></w:ins>",
+    "moved to": "<w:moveTo {W}><w:r><w:t>told</w:t></w:r></w:moveTo>",
+    "moved from": "<w:moveFrom {W}><w:r><w:t>not told</w:t></w:r></w:moveFrom>",
+    "deleted": "<w:del {W}><w:r><w:delText>not told</w:delText></w:r></w:del>",
+    "control": "<w:sdt {W}><w:sdtPr/><w:sdtContent><w:ins><w:r><w:t>told</w:t></w:r></w:ins></w:sdtContent></w:sdt>",
+    "field": '<w:fldSimple {W} w:instr="REF x"><w:r><w:t>told</w:t></w:r></w:fldSimple>',
+    "smart tag": "<w:smartTag {W}><w:r><w:t>told</w:t></w:r></w:smartTag>",
+}
+
+
+def xml(text):
+    return pytest.importorskip("docx").oxml.parse_xml(text.replace("{W}", W))
+
+
+@pytest.mark.parametrize("what", IN_A_PARAGRAPH)
+def test_what_word_puts_around_text(what):
+    document = pytest.importorskip("docx").Document()
+    document.add_paragraph("is: ")._p.append(xml(IN_A_PARAGRAPH[what]))
+    told = "is: told" if "not told" not in IN_A_PARAGRAPH[what] else "is:"
+    assert read("docx", saved(document)) == told
+
+
+def test_controls_text_boxes_and_tables_in_tables_of_word():
+    document = pytest.importorskip("docx").Document()
+    paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>"
+    boxes = "".join(f"<w:txbxContent>{paragraph.format(text)}</w:txbxContent>" for text in ("box one", "box two"))
+    compatible = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    document.add_paragraph("beside ").add_run()._r.append(
+        xml(
+            f"<mc:AlternateContent {compatible} {{W}}><mc:Choice Requires='wps'>{boxes}</mc:Choice>"
+            f"<mc:Fallback><w:pict>{boxes}</w:pict></mc:Fallback></mc:AlternateContent>"
+        )
+    )
+    control = f"<w:sdt {{W}}><w:sdtPr/><w:sdtContent>{paragraph.format('in a control')}</w:sdtContent></w:sdt>"
+    document.element.body.insert(1, xml(control))
+    table = document.add_table(1, 2)
+    table.cell(0, 0).text = "outer"
+    table.cell(0, 1).add_table(1, 2).cell(0, 1).text = "inner"
+    row = table.rows[0]._tr
+    row.append(xml(f"<w:sdt {{W}}><w:sdtContent><w:tc>{paragraph.format('a cell')}</w:tc></w:sdtContent></w:sdt>"))
+    text = read("docx", saved(document))
+    assert text.split("\n\n")[:4] == ["beside", "box one", "box two", "in a control"]
+    assert [part.strip() for part in re.split(r"[|\n]+", text)[-4:]] == ["outer", "", "inner", "a cell"]
+
+
+def test_headers_and_footers_of_word():
+    document = pytest.importorskip("docx").Document()
+    document.add_paragraph("body")
+    section = document.sections[0]
+    section.header.paragraphs[0].text = "confidential"
+    section.first_page_footer.paragraphs[0]._p.append(xml(IN_A_PARAGRAPH["inserted"]))
+    document.add_section()
+    assert read("docx", saved(document)) == "body\n\nconfidential\n\ntold"
+
+
+def test_a_sheet_that_is_wrong_about_its_size_and_has_a_title():
+    book, _ = xlsx()
+    book.active.insert_rows(1, 2)
+    book.active["A1"] = "Prices of 2026"
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(saved(book))) as old, zipfile.ZipFile(content, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', old.read(entry)))
+    assert read("xlsx", content.getvalue()) == "Prices\nPrices of 2026\nitem: owl; euro: 5\nitem: hawk; euro: 7.5"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [([["a"], ["b"]], "Sheet\na\nb"), ([["x", "y"]], "Sheet\nx; y"), ([["t"], ["x", "y"]], "Sheet\nt\nx; y")],
+)
+def test_a_sheet_without_a_table(rows, text):
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in rows:
+        book.active.append(row)
+    assert read("xlsx", saved(book)) == text
+
+
 def test_pdf():
     assert read("pdf", pdf()) == "Owls are birds"
     with pytest.raises(UnreadableError, match="no text in it; if its pages are pictures"):
         read("pdf", pdf(b""))
 
 
-@pytest.mark.parametrize(("password", "text"), [("", "Owls are birds"), ("secret", None)])
-def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(password, text):
-    pypdf = pytest.importorskip("pypdf")
-    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf()))
-    writer.encrypt(password, "the owner's", algorithm="RC4-128")
+def encrypted(password, algorithm):
+    writer = pytest.importorskip("pypdf").PdfWriter(clone_from=io.BytesIO(pdf()))
+    writer.encrypt(password, "the owner's", algorithm=algorithm)
     file = io.BytesIO()
     writer.write(file)
-    if text:
-        assert read("pdf", file.getvalue()) == text
-    else:
-        with pytest.raises(UnreadableError, match="it is locked by a password"):
-            read("pdf", file.getvalue())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+def test_a_pdf_with_a_password_is_said_and_one_for_its_owner_alone_is_read(algorithm):
+    assert read("pdf", encrypted("", algorithm)) == "Owls are birds"
+    with pytest.raises(UnreadableError, match="it is locked by a password; remove that first"):
+        read("pdf", encrypted("secret", algorithm))
+
+
+@pytest.mark.parametrize("algorithm", ["AES-128", "AES-256"])
+def test_the_library_that_an_encrypted_pdf_takes_is_named(algorithm):
+    content = encrypted("", algorithm)
+    program = (
+        "import sys; sys.modules.update(cryptography=None, Crypto=None); "
+        "from orchestra_magic.local.knowledge.readers import read; read('pdf', sys.stdin.buffer.read())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=content, capture_output=True, check=False)
+    said = "UnreadableError: it is encrypted; to read it install cryptography: pip install 'orchestra-magic[documents]'"
+    assert said in done.stderr.decode()
+
+
+def test_the_extra_brings_what_encrypted_pdfs_take():
+    # what is installed beside a working copy may be older than it
+    described = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert re.search(r"^documents = \[[^]]*\"pypdf\[crypto\]", described, re.MULTILINE)
 
 
 @pytest.mark.parametrize("kind", ["pdf", "docx", "pptx", "xlsx"])
@@ -75,6 +174,7 @@ def test_a_document_that_was_damaged_is_read_or_refused(kind):
         ("txt", b"\xef\xbb\xbfa\r\nb", "a\nb"),
         ("txt", "für".encode("utf-16"), "für"),
         ("md", "für".encode("cp1252"), "für"),
+        ("txt", b"\x1b[1mbold\x1b[0m\x0c" + b"x" * 200 + b"\x02", "\x1b[1mbold\x1b[0m\x0c" + "x" * 200 + "\x02"),
         ("json", b'[{"a": {"b": ["x", 1.5]}, "n": null}, "y"]', "a.b: x\na.b: 1.5\n\ny"),
         ("json", b'{"a": true}', "a: true"),
     ],
@@ -86,7 +186,10 @@ def test_texts(kind, content, text):
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("txt", b"\x00\x01", "it is no text"),
+        ("txt", b"\x00\x01", "it is no text, or in an encoding that is not known; save it as text in UTF-8"),
+        ("txt", bytes(range(1, 256)) * 4, "it is no text"),
+        ("txt", b"abc\x01\x02", "it is no text"),
+        ("md", "owls".encode("utf-16-le"), "it is no text"),
         ("txt", b" \n", "there is no text in it"),
         ("json", b"{", "it cannot be read as JSON \\(JSONDecodeError"),
         ("json", b"[" * 100_000, "nested too deeply"),

@@ -112,6 +112,24 @@ def test_a_file_is_read_in_a_process_of_its_own(local_server):
 
 
 @pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("für".encode(), None),
+        ("für".encode("utf-16"), None),
+        ("für".encode("cp1252"), "windows-1252"),
+        ("Договор аренды".encode("cp1251"), "windows-1252"),
+        ("東京都".encode("shift_jis"), "windows-1252"),
+    ],
+)
+def test_an_encoding_that_was_guessed_is_said(notes, content, encoding):
+    body = {"filename": "letter.txt", "content": base64.b64encode(content).decode()}
+    notes.request("POST", "/knowledge_bases", json={"name": "letters"})
+    added = notes.request("POST", "/knowledge_bases/letters/documents", json=body).json()
+    assert added["chunks"] == 1
+    assert added.get("guessed_encoding") == encoding
+
+
+@pytest.mark.parametrize(
     ("path", "body", "status", "detail"),
     [
         ("", {"name": "a b"}, 400, "'a b' is no name for a knowledge base"),

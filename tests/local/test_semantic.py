@@ -7,6 +7,8 @@ from contextlib import closing
 import pytest
 
 from orchestra_magic.local.knowledge import bases as bases_module
+from orchestra_magic.local.knowledge import searching
+from orchestra_magic.local.knowledge import words as words_module
 from orchestra_magic.local.knowledge.bases import Bases
 from orchestra_magic.local.knowledge.vectors import Embedder
 from orchestra_magic.local.models.process import ModelProcessError
@@ -80,6 +82,38 @@ def test_what_means_the_same_is_found(find, mode, query, source):
 def test_words_settle_what_vectors_leave_open(find, query, source):
     data, _ = find(query, mode="hybrid")
     assert data["results"][0]["source"] == source
+
+
+@semantic
+def test_hybrid_finds_a_code_as_surely_as_words_do(tmp_path):
+    faults = ("shows a blank screen", "drops the last column", "is slow in the morning", "crashes with photos")
+
+    async def work(bases):
+        await bases.create("tickets", None)
+        for n in range(60):
+            ticket = f"Ticket OPS-{10000 + 37 * n}\nReported by Anna Becker, customer {733101 + 977 * n}. The app {faults[n % 4]}."
+            await bases.add("tickets", f"{n}", "txt", 1, [ticket])
+        asked = {n: f"What is the status of OPS-{10000 + 37 * n}?" for n in range(0, 60, 6)}
+        found_by = {n: await bases.search("tickets", query, 1, "hybrid") for n, query in asked.items()}
+        return [n for n, found in found_by.items() if sources(found) != [f"{n}"]]
+
+    assert _search(tmp_path, work) == []
+
+
+def test_numbers_that_are_codes():
+    assert words_module.codes("What of SKU-88214-X, 221b and the 3 of 12?") == ['"sku 88214 x"', '"88214"', '"221b"']
+    assert words_module.codes("the 2nd of 10 steps") == []
+
+
+def test_a_number_that_is_in_many_chunks_names_none(tmp_path):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, [f"{'budget' if n == 20 else 'plan'} of 2024" for n in range(40)])
+        rare = await bases._do("house", lambda db: searching._named(db, "in 2024"))
+        await bases.add("house", "b", "txt", 1, ["2025"])
+        return rare, await bases._do("house", lambda db: searching._named(db, "2024 and 2025"))
+
+    assert _search(tmp_path, work) == (set(), {41})
 
 
 def _search(folder, work):
@@ -174,29 +208,88 @@ def test_a_model_that_fails_leaves_the_words(tmp_path, monkeypatch, caplog):
     assert "the vectors of the knowledge base house cannot be made" in caplog.text
 
 
-def test_what_is_not_indexed_in_time_is_said(tmp_path, monkeypatch):
-    vector = b"\x00<" + b"\x00\x00" * 383  # one, and nothing else
-    asked = asyncio.Event()
+ONE = b"\x00<" + b"\x00\x00" * 383  # one, and nothing else
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Use a model for which all texts are the same; return when its next answers come."""
+    go = asyncio.Event()
 
     async def embed(self, texts):
         if len(texts) > 1:
-            await asked.wait()
-        return [vector for _ in texts]
+            await go.wait()
+        return [ONE for _ in texts]
 
     monkeypatch.setattr(Embedder, "unusable", staticmethod(lambda: None))
     monkeypatch.setattr(Embedder, "embed", embed)
     monkeypatch.setattr(bases_module, "_PATIENCE", 0.05)
+    return go
 
+
+@pytest.mark.parametrize(
+    ("mode", "texts", "others"),
+    [
+        ("vector", ["owls"], "were not searched"),
+        ("hybrid", ["kites", "owls"], "were searched by words alone"),
+    ],
+)
+def test_what_is_not_indexed_in_time_is_said(tmp_path, fake, mode, texts, others):
     async def work(bases):
         await bases.create("house", None)
         await bases.add("house", "first", "txt", 1, ["owls"])
         await bases.search("house", "x", 1, "vector")
         await bases.add("house", "rest", "txt", 1, ["hawks", "kites"])
+        return await bases.search("house", "kites", 5, mode)
+
+    found = _search(tmp_path, work)
+    assert found.note == f"1 of 3 chunks have their vectors by now: the others {others}"
+    assert sorted(hit.text for hit in found.hits) == texts
+
+
+def test_hybrid_finds_words_where_there_is_no_vector_at_all(tmp_path, fake):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["hawks", "kites"])
+        return await bases.search("house", "kites", 5, "hybrid")
+
+    found = _search(tmp_path, work)
+    assert [(hit.text, hit.score) for hit in found.hits] == [("kites", 0.9)]
+    assert found.note == "0 of 2 chunks have their vectors by now: the others were searched by words alone"
+
+
+def test_a_search_does_not_wait_long():
+    assert bases_module._PATIENCE <= 5
+
+
+def test_a_document_added_again_at_once_has_vectors(tmp_path, fake):
+    async def work(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["owls", "hawks"])
+        await asyncio.sleep(0.1)  # the vectors of these are being made
+        await bases.add("house", "a", "txt", 1, ["kites"])
+        fake.set()
         return await bases.search("house", "x", 5, "vector")
 
     found = _search(tmp_path, work)
-    assert found.note == "1 of 3 chunks have their vectors by now: the others were not searched"
-    assert [hit.text for hit in found.hits] == ["owls"]
+    assert ([hit.text for hit in found.hits], found.note) == (["kites"], None)
+
+
+def test_a_server_goes_on_with_the_vectors_of_the_last_one(tmp_path, fake):
+    async def stopped(bases):
+        await bases.create("house", None)
+        await bases.add("house", "a", "txt", 1, ["owls", "hawks"])
+
+    async def started(bases):
+        for _ in range(100):
+            if await bases._do("house", lambda db: searching.progress(db, "vector")) is None:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    _search(tmp_path, stopped)
+    fake.set()
+    assert _search(tmp_path, started)
 
 
 def test_the_missing_extra_is_named_in_a_line(monkeypatch):
@@ -242,6 +335,32 @@ def test_the_step_says_what_was_searched_in_place_of_vectors(make_server, tmp_pa
 )
 def test_texts_become_the_numbers_of_the_model(text, numbers):
     assert WordPiece().encode(text, 256) == numbers
+
+
+def test_a_text_is_cut_into_windows():
+    numbers = WordPiece().encode("owl hawk kite", 256)
+    assert WordPiece().windows("owl hawk kite", 256, 8) == [numbers]
+    assert WordPiece().windows("owl hawk kite", 4, 8) == [[101, *numbers[1:3], 102], [101, numbers[3], 102]]
+    assert WordPiece().windows("owl hawk kite", 4, 1) == [[101, *numbers[1:3], 102]]
+    assert WordPiece().windows("", 256, 8) == [[101, 102]]
+
+
+@semantic
+def test_the_end_of_a_chunk_of_numbers_is_found_too(tmp_path):
+    def table(thing):
+        rows = [f"item: bolt {n}; price: {n}.95; stock: {7 * n}; code: {1234 + n}-{chr(65 + n)}" for n in range(20)]
+        return "\n".join([*rows, *[f"item: {thing}; price: 17.50; stock: 3; code: 8812-X"] * 2])
+
+    things = ("toaster", "bicycle", "violin", "aquarium", "typewriter", "microscope")
+
+    async def work(bases):
+        await bases.create("prices", None)
+        for thing in things:
+            await bases.add("prices", thing, "txt", 1, [table(thing)])
+        found = [await bases.search("prices", f"what does the {thing} cost", 1, "vector") for thing in things]
+        return [source for one in found for source in sources(one)]
+
+    assert _search(tmp_path, work) == list(things)
 
 
 def test_a_long_text_is_cut():

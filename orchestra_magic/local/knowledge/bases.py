@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from ... import paths
 from ..database import DataError, private_file
@@ -53,8 +55,8 @@ SELECT d.name, d.format, d.size, d.added, count(c.id) AS chunks
 FROM documents d LEFT JOIN chunks c ON c.document = d.id GROUP BY d.id ORDER BY d.id
 """
 _THREADS = 4
-_AT_ONCE = 16
-_PATIENCE = 60.0
+_AT_ONCE = 8  # a question waits for those before it, which may take a second
+_PATIENCE = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +75,8 @@ class Base:
     documents: int
     chunks: int
     content: list[sqlite3.Row]
+    error: str | None = None
+    """Why it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,23 @@ class Bases:
         self._threads = ThreadPoolExecutor(_THREADS, "knowledge")
         self._embedder = Embedder()
         self._indexing: dict[str, asyncio.Task[str | None]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._working: set[asyncio.Task[Any]] = set()
+        if self._embedder.unusable() is None:
+            for name in self.names():  # an earlier server may have been stopped amid its vectors
+                self._index(name)
 
     async def close(self) -> None:
-        """Stop what makes vectors; the next search goes on with it."""
+        """Stop what makes vectors; the next server goes on with it."""
         for task in self._indexing.values():
             task.cancel()
         await self._embedder.close()
+        if self._working:
+            await asyncio.wait(self._working)
 
     def names(self) -> list[str]:
         """Return the names of those that exist."""
-        return sorted(path.stem for path in self._folder.glob("*.sqlite"))
+        return sorted(path.stem for path in self._folder.glob("*.sqlite") if NAME.fullmatch(path.stem))
 
     async def create(self, name: str, description: str | None) -> Base:
         """Make a knowledge base; one that is there stays as it is, but for a new description.
@@ -116,14 +127,25 @@ class Bases:
         other = next((one for one in self.names() if one.lower() == name.lower() and one != name), None)
         if other:
             raise ValueError(f"there is a knowledge base {other!r}, whose name differs in case alone")
-        private_file(paths.private_folder(self._folder) / f"{name}.sqlite")
+        path = self._path(name)
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: sqlite3.Connection) -> Base:
             if description is not None:
                 db.execute("UPDATE about SET description = ?, updated = ?", (description, now()))
+            return _base(name, db)
 
-        await self._do(name, work, write=True)
-        return await self.get(name)
+        def do() -> Base:
+            there = os.path.lexists(path)
+            try:
+                paths.private_folder(self._folder)
+                private_file(path)
+                return self._use(name, work, write=True)
+            except (OSError, sqlite3.Error):
+                if not there:
+                    _unlink(path)
+                raise
+
+        return await self._alone(name, do)
 
     async def get(self, name: str) -> Base:
         """Return a knowledge base.
@@ -133,21 +155,34 @@ class Bases:
         UnknownBaseError
             If there is none of this name.
         """
+        return await self._do(name, partial(_base, name))
 
-        def work(db: sqlite3.Connection) -> Base:
-            about: dict[str, Any] = dict(db.execute("SELECT * FROM about").fetchone())
-            counts: dict[str, Any] = dict(db.execute(_COUNTS).fetchone())
-            return Base(name=name, **about, **counts, content=db.execute(_DOCUMENTS).fetchall())
+    async def every(self) -> list[Base]:
+        """Return all knowledge bases; of one that cannot be read, the ``error``."""
+        found = []
+        for name in self.names():
+            with suppress(UnknownBaseError):  # it was deleted meanwhile
+                found.append(await self._alone(name, partial(self._whatever, name)))
+        return found
 
-        return await self._do(name, work)
+    async def delete(self, name: str) -> Base:
+        """Delete a knowledge base with all that is in it, also one that cannot be read; return it as it was.
 
-    def delete(self, name: str) -> None:
-        """Delete a knowledge base with all that is in it."""
-        for end in ("", "-journal"):
-            (self._folder / f"{name}.sqlite{end}").unlink(missing_ok=True)
+        Raises
+        ------
+        UnknownBaseError
+            If there is none of this name.
+        """
 
-    async def add(self, name: str, document: str, kind: str, size: int, chunks: list[str]) -> bool:
-        """Add a document in its chunks; return whether it takes the place of one with the same name.
+        def do() -> Base:
+            base = self._whatever(name)
+            _unlink(self._path(name))
+            return base
+
+        return await self._alone(name, do)
+
+    async def add(self, name: str, document: str, kind: str, size: int, chunks: list[str]) -> dict[str, Any]:
+        """Add a document in its chunks; return its row, and whether it ``replaced`` one with the same name.
 
         Raises
         ------
@@ -155,7 +190,7 @@ class Bases:
             If there is no such knowledge base.
         """
 
-        def work(db: sqlite3.Connection) -> bool:
+        def work(db: sqlite3.Connection) -> dict[str, Any]:
             found = db.execute("SELECT id FROM documents WHERE name = ?", (document,)).fetchone()
             if found:
                 for table, key in (("words", "rowid"), ("vectors", "chunk")):
@@ -163,18 +198,19 @@ class Bases:
                     db.execute(old, tuple(found))
                 db.execute("DELETE FROM chunks WHERE document = ?", tuple(found))
                 db.execute("DELETE FROM documents WHERE id = ?", tuple(found))
-            row = (document, kind, size, now())
-            number = db.execute("INSERT INTO documents (name, format, size, added) VALUES (?, ?, ?, ?)", row).lastrowid
+            row = {"name": document, "format": kind, "size": size, "added": now()}
+            new = "INSERT INTO documents (name, format, size, added) VALUES (:name, :format, :size, :added)"
+            number = db.execute(new, row).lastrowid
             for chunk in chunks:
                 added = db.execute("INSERT INTO chunks (document, text) VALUES (?, ?)", (number, chunk)).lastrowid
                 db.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (added, indexed(chunk)))
             db.execute("UPDATE about SET updated = ?", (now(),))
-            return bool(found)
+            return {**row, "chunks": len(chunks), "replaced": bool(found)}
 
-        replaced = await self._do(name, work, write=True)
+        added = await self._do(name, work, write=True)
         if self._embedder.unusable() is None:
             self._index(name)
-        return replaced
+        return added
 
     async def search(self, name: str, query: str, top: int, mode: str = searching.FULL_TEXT) -> Found:
         """Return the chunks that fit best, the best first.
@@ -194,13 +230,17 @@ class Bases:
         if mode != searching.FULL_TEXT:
             vector, note = await self._vector(name, query)
             if vector is not None:
-                hits = await self._do(name, lambda db: searching.by_vectors(db, vector, question(query), top, mode))
-                return Found(hits, mode, note)
+
+                def work(db: sqlite3.Connection) -> Found:
+                    hits = searching.by_vectors(db, vector, query, top, mode)
+                    return Found(hits, mode, searching.progress(db, mode))
+
+                return await self._do(name, work)
         hits = await self._do(name, lambda db: searching.by_words(db, question(query), top))
         return Found(hits, searching.FULL_TEXT, note)
 
     async def _vector(self, name: str, query: str) -> tuple[bytes | None, str | None]:
-        """Return the vector of ``query``, when the chunks have theirs, and what is to be said."""
+        """Return the vector of ``query``, or why there is none."""
         reason = self._embedder.unusable()
         if reason is None:
             # One that is not done in time goes on; what is there is searched.
@@ -213,7 +253,7 @@ class Bases:
                 except ModelProcessError as error:
                     reason = str(error)
                 else:
-                    return vector, None if task.done() else await self._do(name, searching.progress)
+                    return vector, None
         return None, f"searched by words alone: {reason}"
 
     def _index(self, name: str) -> asyncio.Task[str | None]:
@@ -226,64 +266,106 @@ class Bases:
     async def _make_vectors(self, name: str) -> str | None:
         last = 0
         try:
-            while rows := await self._do(name, partial(searching.without_vector, last=last, most=_AT_ONCE)):
-                vectors = await self._embedder.embed([row["text"] for row in rows])
-                await self._do(name, partial(searching.keep, rows=rows, vectors=vectors), write=True)
-                last = rows[-1]["id"]
+            while True:
+                rows = await self._do(name, partial(searching.without_vector, last=last, most=_AT_ONCE))
+                if rows:
+                    vectors = await self._embedder.embed([row["text"] for row in rows])
+                    await self._do(name, partial(searching.keep, rows=rows, vectors=vectors), write=True)
+                    last = rows[-1]["id"]
+                elif last:
+                    last = 0  # once more: a chunk may have been added under the number of an earlier one
+                else:
+                    return None
         except UnknownBaseError:
             return None  # whoever searches it is told
         except (ModelProcessError, DataError, sqlite3.Error) as error:
             _log.warning("the vectors of the knowledge base %s cannot be made: %s", name, error)
             return str(error)
-        return None
 
     async def _do(self, name: str, work: Work[T], *, write: bool = False) -> T:
-        path = self._folder / f"{name}.sqlite"
+        return await self._alone(name, partial(self._use, name, work, write=write))
 
-        def do() -> T:
-            if not (NAME.fullmatch(name) and path.exists()):
-                known = ", ".join(self.names())
-                raise UnknownBaseError(
-                    f"there is no knowledge base {name!r}; " + (f"there are: {known}" if known else "none was made yet")
-                )
-            with closing(_open(path)) as db:
+    async def _alone(self, name: str, do: Callable[[], T]) -> T:
+        """Return what ``do`` gives, called in a thread while nobody else uses the knowledge base."""
+        turn = self._turns.setdefault(name, asyncio.Lock())
+
+        async def in_turn() -> T:
+            async with turn:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+
+        # Who stops waiting stops no thread: the next one's turn comes when that is done.
+        working = asyncio.create_task(in_turn())
+        self._working.add(working)
+        working.add_done_callback(self._done)
+        return await asyncio.shield(working)
+
+    def _done(self, working: asyncio.Task[Any]) -> None:
+        self._working.discard(working)
+        if not working.cancelled():
+            working.exception()  # else that of one nobody waits for would be logged as a fault of the server
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.sqlite"
+
+    def _whatever(self, name: str) -> Base:
+        """Return a knowledge base, also one that cannot be read."""
+        try:
+            return self._use(name, partial(_base, name))
+        except (DataError, sqlite3.Error) as error:
+            changed = self._path(name).lstat().st_mtime_ns // 1000
+            return Base(name, "", changed, changed, 0, 0, [], str(error))
+
+    def _use(self, name: str, work: Work[T], *, write: bool = False) -> T:
+        path = self._path(name)
+        if not (NAME.fullmatch(name) and os.path.lexists(path)):
+            known = ", ".join(self.names())
+            raise UnknownBaseError(
+                f"there is no knowledge base {name!r}; " + (f"there are: {known}" if known else "none was made yet")
+            )
+        if path.is_symlink():
+            raise DataError(f"{path} is a symbolic link, which is not followed; move it away")
+        try:
+            # A connection for each use: a base can be deleted at any time, and opening one costs little.
+            with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
+                db.row_factory = sqlite3.Row
+                if not _prepare(db):
+                    raise DataError(f"{path} was written by a newer version of orchestra_magic: upgrade this one")
                 db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 done = work(db)
                 db.execute("COMMIT")
                 return done
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, do)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if path.is_symlink():
-        raise DataError(f"{path} is a symbolic link, which is not followed; move it away")
-    # A connection for each use: a base can be deleted at any time, and opening one costs little.
-    db = sqlite3.connect(path, isolation_level=None, timeout=30)
-    db.row_factory = sqlite3.Row
-    problem = next(_prepare(db), None)
-    if problem is not None:
-        db.close()
-        raise DataError(f"{path} {problem}; nothing was changed")
-    return db
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{path} is damaged, or no database ({error}); put back a copy of it, or delete the knowledge base"
+            ) from None
 
 
-def _prepare(db: sqlite3.Connection) -> Iterator[str]:
-    """Make the tables where there are none; yield what makes the file unusable."""
+def _unlink(path: Path) -> None:
     try:
-        found: Any = db.execute("PRAGMA user_version").fetchone()[0]
-        if found < SCHEMA:
-            db.execute("BEGIN IMMEDIATE")
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            scripts = [_CREATE.format(now=now())] if found == 0 else []
-            for script in scripts + [since for version, since in _SINCE.items() if version > found]:
-                for statement in script.split(";\n"):
-                    db.execute(statement)
-            db.execute(f"PRAGMA user_version={SCHEMA}")
-            db.execute("COMMIT")
-        elif found > SCHEMA:
-            yield "was written by a newer version of orchestra_magic: upgrade this one"
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError as error:
-        yield f"is no database that can be read ({error})"
+        for end in ("", "-journal"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be deleted ({error.strerror}); move it away") from None
+
+
+def _base(name: str, db: sqlite3.Connection) -> Base:
+    about: dict[str, Any] = dict(db.execute("SELECT * FROM about").fetchone())
+    counts: dict[str, Any] = dict(db.execute(_COUNTS).fetchone())
+    return Base(name=name, **about, **counts, content=db.execute(_DOCUMENTS).fetchall())
+
+
+def _prepare(db: sqlite3.Connection) -> bool:
+    """Make the tables where there are none; return whether they are ones that this version knows."""
+    found: Any = db.execute("PRAGMA user_version").fetchone()[0]
+    if found < SCHEMA:
+        db.execute("BEGIN IMMEDIATE")
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        scripts = [_CREATE.format(now=now())] if found == 0 else []
+        for script in scripts + [since for version, since in _SINCE.items() if version > found]:
+            for statement in script.split(";\n"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version={SCHEMA}")
+        db.execute("COMMIT")
+    return bool(found <= SCHEMA)

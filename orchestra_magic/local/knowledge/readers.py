@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ..sandbox import access, landlock
+from . import docx_text
 from .chunks import split
 
 MEMORY = 2 << 30
@@ -25,6 +27,9 @@ LONGEST = 40_000_000
 # It is repeated for each value: a long one would make a large text of a small document.
 _LONGEST_WAY = 200
 _ZIPPED = ("docx", "pptx", "xlsx")
+GUESSED = "windows-1252"
+# Those of terminals, of printers and of DOS are left out. A text has a few others by mistake, what is none has many.
+_CONTROL = re.compile(r"[\x00-\x07\x0e-\x19\x1c-\x1f]")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -90,14 +95,25 @@ def decode(content: bytes) -> str:
     UnreadableError
         If it is no text.
     """
+    encoding = _encoding(content)
+    text = content.decode(encoding or GUESSED, "strict" if encoding else "replace")
+    if "\0" in text or len(_CONTROL.findall(text)) * 100 > len(text):
+        raise UnreadableError("it is no text, or in an encoding that is not known; save it as text in UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def guessed(kind: str, content: bytes) -> str | None:
+    """Return the encoding that is guessed for a text, None where it is sure."""
+    return GUESSED if kind in TEXTS and _encoding(content) is None else None
+
+
+def _encoding(content: bytes) -> str | None:
     encoding = next((name for mark, name in _BOMS if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding)
+        content.decode(encoding)
     except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
-    if "\0" in text:
-        raise UnreadableError("it is no text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        return None
+    return encoding
 
 
 def _check_size(content: bytes) -> None:
@@ -134,16 +150,17 @@ def _leaves(value: Any, way: str) -> Iterator[str]:
 
 
 def _pdf(content: bytes) -> Iterator[str]:
-    reader = import_module("pypdf").PdfReader(io.BytesIO(content))
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise UnreadableError("it is locked by a password")
-    for page in reader.pages:
-        yield page.extract_text()
-
-
-def _docx(content: bytes) -> Iterator[str]:
-    for block in import_module("docx").Document(io.BytesIO(content)).iter_inner_content():
-        yield from _rows(block.rows) if hasattr(block, "rows") else [block.text]
+    pypdf = import_module("pypdf")
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(content))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise UnreadableError("it is locked by a password; remove that first")
+        for page in reader.pages:
+            yield page.extract_text()
+    except pypdf.errors.DependencyError:
+        raise UnreadableError(
+            "it is encrypted; to read it install cryptography: pip install 'orchestra-magic[documents]'"
+        ) from None
 
 
 def _pptx(content: bytes) -> Iterator[str]:
@@ -160,30 +177,32 @@ def _shapes(shapes: Any) -> Iterator[str]:
         elif shape.has_text_frame:
             yield shape.text_frame.text
         elif getattr(shape, "has_table", False):
-            yield from _rows(shape.table.rows)
-
-
-def _rows(rows: Any) -> Iterator[str]:
-    yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in rows)
+            yield "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in shape.table.rows)
 
 
 def _xlsx(content: bytes) -> Iterator[str]:
-    """Yield each sheet: its name, and a line for each row, its values beside the names of their columns."""
+    """Yield each sheet: its name, and a line for each row, its values beside the names of their columns.
+
+    The names are in the first row with two values: above it may be a title.
+    """
     book = import_module("openpyxl").load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     for sheet in book.worksheets:
-        lines: list[str] = []
+        sheet.reset_dimensions()  # what a file says of its size is often wrong, and the rest would not be read
+        above: list[str] = []
+        below: list[str] = []
         header: list[str] = []
         for row in sheet.iter_rows(values_only=True):
             values = ["" if value is None else str(value).strip() for value in row]
-            if not any(values):
-                continue
-            if not header:
+            filled = [value for value in values if value]
+            if not header and len(filled) > 1:
                 header = values
-                continue
-            names = header + [""] * (len(values) - len(header))
-            pairs = zip(names, values, strict=False)
-            lines.append("; ".join(f"{name}: {value}" if name else value for name, value in pairs if value))
-        yield "\n".join([sheet.title, *(lines or ["; ".join(value for value in header if value)])]) if header else ""
+            elif filled:
+                names = header + [""] * (len(values) - len(header))
+                pairs = zip(names, values, strict=False)
+                line = "; ".join(f"{name}: {value}" if name else value for name, value in pairs if value)
+                (below if header else above).append(line)
+        names_alone = ["; ".join(name for name in header if name)]
+        yield "\n".join([sheet.title, *above, *(below or names_alone)]) if above or header else ""
 
 
 READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
@@ -191,7 +210,7 @@ READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
     "md": _text,
     "json": _json,
     "pdf": _pdf,
-    "docx": _docx,
+    "docx": docx_text.paragraphs,
     "pptx": _pptx,
     "xlsx": _xlsx,
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from ..json_http import JSON, read_body, while_asked
 from ..values import plain, workflow_time
 from .bases import Base, Bases, UnknownBaseError
-from .readers import TEXTS, UnreadableError, format_of
+from .readers import TEXTS, UnreadableError, format_of, guessed
 from .reading import Reader, StoppingError
 
 MAX_DOCUMENT = 15 << 20
@@ -47,7 +48,7 @@ class KnowledgeRoutes:
     async def list_knowledge_bases(self, request: Request) -> Response:
         """List the knowledge bases."""
         del request
-        return JSON([_answer(await self._bases.get(name)) for name in self._bases.names()])
+        return JSON([_answer(base) for base in await self._bases.every()])
 
     async def create_knowledge_base(self, request: Request) -> Response:
         """Make a knowledge base. One that is there already is returned as it is."""
@@ -66,9 +67,8 @@ class KnowledgeRoutes:
 
     async def delete_knowledge_base(self, request: Request) -> Response:
         """Delete a knowledge base with its documents; return it as it was."""
-        base = await self._base(request)
-        self._bases.delete(base.name)
-        return JSON(_whole(base))
+        with _not_found():
+            return JSON(_whole(await self._bases.delete(request.path_params["name"])))
 
     async def add_document(self, request: Request) -> Response:
         """Add a document, as text or as a file in base64; one with the same name is replaced."""
@@ -78,23 +78,28 @@ class KnowledgeRoutes:
             raise HTTPException(413, f"{name} is larger than {MAX_DOCUMENT >> 20} MB")
         try:
             kind = kind or format_of(name)
+            encoding = guessed(kind, content)
             chunks = await while_asked(request, self._reader.chunks(kind, content))
         except UnreadableError as error:
             raise HTTPException(400, f"{name}: {error}") from None
         except StoppingError:
             raise HTTPException(503, f"{name} was not read: the server stops; add it again") from None
-        try:
-            replaced = await self._bases.add(base.name, name, kind, len(content), chunks)
-            [document] = [row for row in (await self._bases.get(base.name)).content if row["name"] == name]
-        except UnknownBaseError as error:  # it was deleted while the document was read
-            raise HTTPException(404, str(error)) from None
-        return JSON({**_document_answer(document), "replaced": replaced})
+        with _not_found():  # it may have been deleted while the document was read
+            document = await self._bases.add(base.name, name, kind, len(content), chunks)
+        said = {"guessed_encoding": encoding} if encoding else {}
+        return JSON({**_document_answer(document), "replaced": document["replaced"], **said})
 
     async def _base(self, request: Request) -> Base:
-        try:
+        with _not_found():
             return await self._bases.get(request.path_params["name"])
-        except UnknownBaseError as error:
-            raise HTTPException(404, str(error)) from None
+
+
+@contextmanager
+def _not_found() -> Iterator[None]:
+    try:
+        yield
+    except UnknownBaseError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def _document(asked: dict[str, Any]) -> tuple[str, bytes, str | None]:
@@ -128,6 +133,7 @@ def _answer(base: Base) -> dict[str, Any]:
         "updated_at": workflow_time(base.updated),
         "document_count": base.documents,
         "chunk_count": base.chunks,
+        **({"error": base.error} if base.error else {}),
     }
 
 

@@ -46,6 +46,8 @@ class Embedder:
 
 def nearest(vectors: Sequence[bytes], asked: bytes) -> list[float]:
     """Return how near each of ``vectors`` is to ``asked``: the cosine, 1 for the same."""
+    if not vectors:
+        return []
     import numpy as np  # an extra
 
     matrix: Any = np.frombuffer(b"".join(vectors), "<f2").reshape(-1, embedding.DIMENSIONS)

@@ -8,6 +8,7 @@ import unicodedata
 from .chunks import CJK
 
 MOST_WORDS = 64
+CODE_DIGITS = 3
 _UNSPACED = re.compile(rf"([{CJK}])")
 _PARTS = re.compile(r"\w+")
 # Words that stand in every text find every text.
@@ -28,6 +29,15 @@ def indexed(text: str) -> str:
 
 def question(query: str) -> str:
     """Return ``query`` in the language of the index: any of its words, the common ones left out."""
+    return " OR ".join(_terms(query))
+
+
+def codes(query: str) -> list[str]:
+    """Return the terms of ``query`` that look like a number of something: those with three digits or more."""
+    return [term for term in _terms(query) if sum(map(str.isdigit, term)) >= CODE_DIGITS]
+
+
+def _terms(query: str) -> list[str]:
     said = [word for word in unicodedata.normalize("NFKC", query).lower().split() if _PARTS.search(word)]
     wanted = [word for word in said if word.strip("?!.,;:") not in _COMMON] or said
     terms: dict[str, None] = {}
@@ -35,4 +45,4 @@ def question(query: str) -> str:
         parts = _PARTS.findall(indexed(word))
         # All of SKU-88214-X side by side is worth more than its parts.
         terms |= dict.fromkeys([" ".join(parts), *(part for part in parts if part not in _COMMON)])
-    return " OR ".join(f'"{term}"' for term in terms)
+    return [f'"{term}"' for term in terms]

@@ -11,12 +11,12 @@ from typing import Any
 from . import lines
 from .wordpiece import WordPiece
 
-MODEL = "all-MiniLM-L6-v2-int8"
-"""What made a vector stands beside it: those of another model are not compared with these."""
+MODEL = "all-MiniLM-L6-v2-int8 by windows"
+"""What made a vector, and how, stands beside it: others are not compared with these."""
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 DIMENSIONS = 384
 _LONGEST = 256
-_AT_ONCE = 16
+_WINDOWS = 8
 
 
 def load() -> lines.Answer:
@@ -40,8 +40,7 @@ def load() -> lines.Answer:
     session: Any = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     tokenizer = WordPiece()
 
-    def embed(texts: list[str]) -> list[bytes]:
-        encoded = [tokenizer.encode(text, _LONGEST) for text in texts]
+    def embed(encoded: list[list[int]]) -> Any:
         shape = (len(encoded), max(map(len, encoded)))
         numbers, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, one in enumerate(encoded):
@@ -51,13 +50,17 @@ def load() -> lines.Answer:
         wanted = {one.name for one in session.get_inputs()}
         [states] = session.run(["last_hidden_state"], {name: value for name, value in given.items() if name in wanted})
         means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
-        vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return [vector.tobytes() for vector in vectors.astype("<f2")]
+        return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+    def whole(text: str) -> bytes:
+        # A chunk of 200 words in another language than English, or of numbers, is longer than the model reads.
+        windows = tokenizer.windows(text, _LONGEST, _WINDOWS)
+        mean = np.average(embed(windows), axis=0, weights=[len(one) for one in windows])
+        vector: bytes = (mean / np.linalg.norm(mean)).astype("<f2").tobytes()
+        return vector
 
     def answer(question: dict[str, Any]) -> dict[str, Any]:
-        texts = question["texts"]
-        found = [one for first in range(0, len(texts), _AT_ONCE) for one in embed(texts[first : first + _AT_ONCE])]
-        return {"vectors": [base64.b64encode(one).decode() for one in found]}
+        return {"vectors": [base64.b64encode(whole(text)).decode() for text in question["texts"]]}
 
     return answer
 

@@ -78,6 +78,12 @@ class WordPiece:
                 break
         return [self._numbers[_BEGIN], *found[: most - 2], self._numbers[_END]]
 
+    def windows(self, text: str, size: int, most: int) -> list[list[int]]:
+        """Return the numbers of ``text`` in up to ``most`` parts, none longer than ``size``, each as :meth:`encode`."""
+        step = size - 2
+        begin, *found, end = self.encode(text, most * step + 2)
+        return [[begin, *found[first : first + step], end] for first in range(0, max(1, len(found)), step)]
+
     def _pieces(self, word: str) -> list[int]:
         known = self._known.get(word)
         if known is None:
