@@ -36,6 +36,7 @@ _BESIDE_A_GRAPH = {
 _KNOWLEDGE_BASE = _object(
     name=_TEXT, description=_TEXT, created_at=_TEXT, updated_at=_TEXT, document_count=_WHOLE, chunk_count=_WHOLE
 )
+_DAMAGE = {"error": {"type": "string", "description": "why the file of this one cannot be used"}}
 _DOCUMENT = _object(name=_TEXT, format=_TEXT, size=_WHOLE, chunks=_WHOLE, added_at=_TEXT)
 _SCHEMAS: dict[str, Any] = {
     "Workflow": _object(
@@ -110,7 +111,7 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {"days": {"type": "number", "minimum": 0}, "keep": {**_WHOLE, "minimum": 0}},
         "anyOf": [{"required": ["days"]}, {"required": ["keep"]}],
     },
-    "KnowledgeBase": _KNOWLEDGE_BASE,
+    "KnowledgeBase": {**_KNOWLEDGE_BASE, "properties": {**_KNOWLEDGE_BASE["properties"], **_DAMAGE}},
     "KnowledgeBaseWithDocuments": {
         **_KNOWLEDGE_BASE,
         "properties": {**_KNOWLEDGE_BASE["properties"], "documents": {"type": "array", "items": _DOCUMENT}},
@@ -120,7 +121,10 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {"name": {"type": "string", "pattern": f"^{NAME.pattern}$"}, "description": _MAYBE_TEXT},
         "required": ["name"],
     },
-    "Document": {**_DOCUMENT, "properties": {**_DOCUMENT["properties"], "replaced": {"type": "boolean"}}},
+    "Document": {
+        **_DOCUMENT,
+        "properties": {**_DOCUMENT["properties"], "replaced": {"type": "boolean"}, "guessed_encoding": _TEXT},
+    },
     "NewDocument": {"anyOf": [_object(name=_NAME, text=_TEXT), _object(filename=_NAME, content=_TEXT)]},
     "Inputs": {"type": "object", "additionalProperties": True},
 }
