@@ -51,6 +51,8 @@ def test_output_is_not_taken_for_the_result():
         ("class C:\n    def __repr__(self): 1/0\nC()", "<C>", "a value of the type C"),
         ("import decimal\n[decimal.Decimal('0.5'), decimal.Decimal('0.10')]", [0.5, "0.10"], ""),
         ("import numpy\n{numpy.int64(1): numpy.array([1, numpy.nan])}", {"1": [1.0, None]}, "NaN"),
+        ("{None: 1, True: 2, 1.5: 3}", {"null": 1, "true": 2, "1.5": 3}, ""),
+        ("{None: 1, True: 2, 1.5: float('nan')}", {"null": 1, "true": 2, "1.5": None}, "NaN"),
     ],
 )
 def test_values_that_json_cannot_hold_are_changed_and_said(code, results, note):
@@ -77,11 +79,34 @@ def test_values_that_json_cannot_hold_are_changed_and_said(code, results, note):
         ("{'mean': pd.Series([1, 2]).mean(), 'na': [pd.NA, pd.NaT]}", {"mean": 1.5, "na": [None, None]}),
         ("[pd.Index(['a']), pd.Timestamp('2026-01-02')]", [["a"], "2026-01-02T00:00:00"]),
         ("pd.DataFrame()", []),
+        ("pd.DataFrame([[1, 2, 3]], columns=['a', 'a', 'a.1'])", [{"a": 1, "a.1": 2, "a.1.1": 3}]),
+        ("pd.Series([1, 2], index=['a', 'a'])", {"a": 1, "a.1": 2}),
     ],
 )
 def test_tables_are_rows(code, results):
     done = run(f"import pandas as pd\n{code}")
     assert (done.results, done.error, done.stderr) == (results, "", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "results"),
+    [
+        ("np.array(['2026-01-02', 'NaT'], 'M8[ns]')", ["2026-01-02T00:00:00", None]),
+        ("np.datetime64('2026-01-02T00:00:00.5', 'ns')", "2026-01-02T00:00:00.500000"),
+        ("np.array(['2026-01-02T00:00:00.123456789', 'NaT'], 'M8[ns]')", ["2026-01-02T00:00:00.123456789", None]),
+        ("[np.datetime64('2026-01-02'), np.datetime64('2026-01-02T03', 's')]", ["2026-01-02", "2026-01-02T03:00:00"]),
+    ],
+)
+def test_times_of_numpy_are_text(code, results):
+    done = run(f"import numpy as np\n{code}")
+    assert (done.results, done.error, done.stderr) == (results, "", "")
+
+
+def test_a_duration_of_numpy_is_no_number():
+    done = run("import numpy as np\n[np.timedelta64(1, 'ns'), np.timedelta64(1000, 'ns')]")
+    assert "1" in done.results[0]
+    assert done.results[1] == "datetime.timedelta(microseconds=1)"
+    assert "stands as text" in done.stderr
 
 
 def test_the_lambda_stands_as_text():

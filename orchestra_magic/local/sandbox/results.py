@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from typing import Any
 
 _TEXT_LENGTH = 10_000
 _DEPTH = 150
 _BITS = 1000
+_FINE = ("datetime64[ns]", "timedelta64[ns]")
 _LEAVES = (str, bool, type(None))
 
 
@@ -73,6 +75,8 @@ def _known(value: Any) -> Any:
     if kind.__module__ == "decimal":
         # A number where that is exactly it, else every digit.
         return float(value) if repr(float(value)) == str(value) else str(value)
+    if kind.__module__ == "numpy" and value.dtype.name in _FINE:
+        return _nanoseconds(value)
     for method in ("isoformat", "tolist"):
         convert = getattr(value, method, None)
         if callable(convert):
@@ -85,12 +89,14 @@ def _pandas(value: Any) -> Any:
     if hasattr(value, "columns"):
         named = any(name is not None for name in value.index.names)
         rows = value.reset_index() if named else value
-        names = [_key(name) for name in rows.columns]
+        names = _unique(_key(name) for name in rows.columns)
         columns = [_missing_as_none(rows.iloc[:, number]) for number in range(len(names))]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
     if hasattr(value, "index") and hasattr(value, "dtype"):
         labels, items = list(value.index), _missing_as_none(value)
-        return dict(zip(labels, items, strict=True)) if all(isinstance(one, str) for one in labels) else items
+        if not all(isinstance(one, str) for one in labels):
+            return items
+        return dict(zip(_unique(labels), items, strict=True))
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
     if hasattr(value, "isoformat"):
@@ -106,9 +112,38 @@ def _missing_as_none(column: Any) -> Iterable[Any]:
     return [None if gone else item for item, gone in zip(items, missing, strict=True)] if missing.any() else items
 
 
+def _nanoseconds(value: Any) -> Any:
+    """Return times and durations of numpy as Python has them, or times that it would cut as text.
+
+    Raises
+    ------
+    TypeError
+        For durations that it would cut.
+    """
+    import numpy as np  # whoever has such a value has it
+
+    rough, missing = value.astype(value.dtype.str.replace("ns", "us")), np.isnat(value)
+    if ((rough == value) | missing).all():
+        return rough.tolist()
+    if value.dtype.kind == "m":
+        raise TypeError("finer than microseconds")
+    return np.where(missing, np.array(None), value.astype(str)).tolist()
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Add numbers to names that are there before, as pandas does when it reads a table."""
+    taken: dict[str, None] = {}
+    for name in names:
+        others = (f"{name}.{number}" for number in count(1))
+        taken[next(one for one in chain([name], others) if one not in taken)] = None
+    return list(taken)
+
+
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return key
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
     return str(key.isoformat()) if hasattr(key, "isoformat") else str(key)
 
 
