@@ -28,6 +28,10 @@ from .programs import run
         ("raise SystemExit", None),
         ("__name__", "__main__"),
         ("import pickle\nclass C:\n    x = 1\npickle.loads(pickle.dumps(C())).x", 1),
+        (
+            "import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int\ndataclasses.fields(A)[0].type is int",
+            True,
+        ),
     ],
 )
 def test_results_are_the_value_of_the_last_expression(code, results):
@@ -120,6 +124,21 @@ def test_an_error_shows_the_program_alone():
     assert "return 1 / 0" in done.error
     assert "child.py" not in done.error
     assert done.results is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise ValueError('z' * 50_000)",
+        "def f(n):\n    if n: f(n - 1)\n    else: raise ValueError('z' * 50_000)\n" * 2 + "f(300)",
+    ],
+)
+def test_a_long_error_keeps_its_type(code):
+    error = run(code).error
+    assert error.startswith("Traceback")
+    assert error.splitlines()[-1].startswith("ValueError: zzz")
+    assert "characters were left out" in error.splitlines()[-1]
+    assert len(error) < 9000
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,12 @@ def run(code: str, values: dict[str, Any]) -> dict[str, Any]:
         last = None
         if tree.body and isinstance(tree.body[-1], ast.Expr):
             last = ast.Expression(tree.body.pop().value)
-        exec(compile(tree, _FILE, "exec"), namespace)  # noqa: S102  (this is what a code node is)
-        value = None if last is None else eval(compile(last, _FILE, "eval"), namespace)  # noqa: S307
+        # Not with what this file imports from __future__.
+        program = compile(tree, _FILE, "exec", dont_inherit=True)
+        exec(program, namespace)  # noqa: S102  (this is what a code node is)
+        value = None
+        if last is not None:
+            value = eval(compile(last, _FILE, "eval", dont_inherit=True), namespace)  # noqa: S307
     except SystemExit as error:
         failed = error.code not in (None, 0)
         return {"results": None, "error": f"SystemExit: {error.code}" if failed else ""}
@@ -76,7 +80,15 @@ def describe(error: BaseException, code: str) -> str:
     while frame and frame.tb_frame.f_code.co_filename != _FILE:
         frame = frame.tb_next
     lines = traceback.format_exception(type(error), error, frame)
-    return "".join(lines)[-_ERROR_LENGTH:].strip()
+    # The last one begins with the type of the error, and is to be seen whole or from its beginning on.
+    return shorten("".join(shorten(line, _ERROR_LENGTH // 4) for line in lines), _ERROR_LENGTH).strip()
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the beginning and the end of what is longer than ``length``."""
+    half = length // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]} … {left_out} characters were left out … {text[-half:]}" if left_out > 0 else text
 
 
 def flush(stream: Any) -> None:
