@@ -245,8 +245,9 @@ def test_services_of_this_computer_are_out_of_reach(tmp_path, monkeypatch):
         assert run(program).results == "reached"
 
 
-@landlocked
-def test_what_programs_use_among_themselves_works():
+@pytest.mark.parametrize("network", ["0", "1"])
+def test_what_programs_use_among_themselves_works(monkeypatch, network):
+    monkeypatch.setenv("ORCHESTRA_CODE_NETWORK", network)
     program = """
 import asyncio, socket, concurrent.futures as futures
 left, right = socket.socketpair()

@@ -28,8 +28,8 @@ def access(folder: str) -> dict[str, Any]:
     """Return what a program whose own folder is ``folder`` may read, write and reach.
 
     ``ORCHESTRA_CODE_FILES`` names more folders that it may use (separated as in ``PATH``), and
-    ``ORCHESTRA_CODE_NETWORK=0`` forbids TCP. ``ORCHESTRA_CODE_SOCKETS=1`` allows Unix sockets, by which services
-    of this computer are reached: a local database, but also the keyring.
+    ``ORCHESTRA_CODE_NETWORK=0`` forbids all sockets but Unix ones. ``ORCHESTRA_CODE_SOCKETS=1`` allows those, by
+    which services of this computer are reached: a local database, but also the keyring.
     """
     allowed = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
     return {

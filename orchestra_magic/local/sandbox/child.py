@@ -15,13 +15,13 @@ import sys
 import types
 from typing import Any
 
-import code_references  # type: ignore[import-not-found]  # stands beside this file, not in a package
+import calls  # type: ignore[import-not-found]  # these stand beside this file, not in a package
+import code_references  # type: ignore[import-not-found]
 import landlock  # type: ignore[import-not-found]
 import results  # type: ignore[import-not-found]
-import sockets  # type: ignore[import-not-found]
 
 _FILE = "<code>"
-_OURS = ("child", "code_references", "landlock", "results", "sockets", "supervisor")
+_OURS = ("calls", "child", "code_references", "landlock", "results", "supervisor")
 _ERROR_LENGTH = 8000
 
 
@@ -128,11 +128,9 @@ def prepare(setup: dict[str, Any]) -> None:
         sys.modules.pop(name, None)
     access = setup["access"]
     if access:
-        held = landlock.restrict(
-            access["readable"], access["writable"], network=access["network"], shared=access["shared"]
-        )
-        if held and not access["sockets"]:
-            sockets.forbid()
+        network = access["network"]
+        landlock.restrict(access["readable"], access["writable"], network=network, shared=access["shared"])
+        calls.restrict(network=network, sockets=access["sockets"])
     limit({})
     # What was done once is quicker the second time: its memory is this process's own by then.
     results.encode(run("None", {}))

@@ -1,0 +1,125 @@
+"""What a program cannot do to other processes, to the system, and to what comes after it."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from .programs import run
+
+filtered = pytest.mark.skipif(
+    sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"), reason="the filter is for these two"
+)
+
+_CALLS = """
+import ctypes, os, resource
+libc = ctypes.CDLL(None, use_errno=True)
+def io_priority(which, who):
+    number = {"x86_64": 251, "aarch64": 30}[os.uname().machine]
+    if libc.syscall(number, which, who, 2 << 13 | 7):
+        raise OSError(ctypes.get_errno(), "")
+"""
+_REACHING = """
+def refused(call):
+    try:
+        call()
+    except PermissionError:
+        return True
+    return False
+found = []
+for pid in ({pid}, os.getppid()):
+    found += [
+        refused(lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))),
+        refused(lambda: resource.prlimit(pid, resource.RLIMIT_CPU, (1, 1))),
+        refused(lambda: os.setpriority(os.PRIO_PROCESS, pid, 19)),
+        refused(lambda: os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))),
+        refused(lambda: os.sched_setparam(pid, os.sched_param(0))),
+        refused(lambda: io_priority(1, pid)),
+    ]
+    # Of this a program is told nothing: threads of numeric libraries do it to themselves by their numbers.
+    os.sched_setaffinity(pid, [min(os.sched_getaffinity(0))])
+for group in ({pid}, 0):
+    found += [refused(lambda: os.setpriority(os.PRIO_PGRP, group, 19)), refused(lambda: io_priority(2, group))]
+found
+"""
+
+
+def state(pid):
+    import resource
+
+    limits = [resource.prlimit(pid, one) for one in (resource.RLIMIT_NOFILE, resource.RLIMIT_CPU)]
+    return limits, os.getpriority(os.PRIO_PROCESS, pid), os.sched_getscheduler(pid), os.sched_getaffinity(pid)
+
+
+@filtered
+def test_other_processes_keep_their_limits_and_priorities():
+    with subprocess.Popen(["/bin/sleep", "60"], start_new_session=True) as victim:
+        before = state(victim.pid)
+        done = run(_CALLS + _REACHING.format(pid=victim.pid))
+        after = state(victim.pid)
+        victim.kill()
+    assert after == before
+    assert (done.error, done.results) == ("", [True] * 16)
+
+
+@filtered
+def test_its_own_limits_and_priorities_are_its_own():
+    program = """
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
+resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (90, 200))
+os.nice(1)
+os.setpriority(os.PRIO_PROCESS, os.getpid(), 3)
+one = [min(os.sched_getaffinity(0))]
+os.sched_setaffinity(os.getpid(), one)
+os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+io_priority(1, 0)
+import subprocess
+inner = "import os, resource; resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80)); print(os.nice(2))"
+said = subprocess.run([os.sys.executable, "-c", inner], capture_output=True, text=True)
+[resource.getrlimit(resource.RLIMIT_NOFILE), os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0),
+ os.sched_getaffinity(0) == set(one), said.stdout.strip(), said.stderr]
+"""
+    done = run(_CALLS + program)
+    assert (done.error, done.results) == ("", [[90, 200], 3, os.SCHED_BATCH, True, "5", ""])
+
+
+@filtered
+@pytest.mark.parametrize("sockets", ["0", "1"])
+def test_without_a_network_there_are_no_sockets_for_one(monkeypatch, sockets):
+    monkeypatch.setenv("ORCHESTRA_CODE_NETWORK", "0")
+    monkeypatch.setenv("ORCHESTRA_CODE_SOCKETS", sockets)
+    program = """
+import socket
+found = []
+multipath = 262
+for family in (socket.AF_INET, socket.AF_INET6, socket.AF_VSOCK, 43):
+    for kind, protocol in ((socket.SOCK_STREAM, 0), (socket.SOCK_STREAM, multipath), (socket.SOCK_DGRAM, 0)):
+        try:
+            socket.socket(family, kind, protocol)
+        except PermissionError:
+            continue
+        found.append((family, kind, protocol))
+found
+"""
+    done = run(program)
+    assert (done.error, done.results) == ("", [])
+    assert bool(run("import socket\nsocket.socket(socket.AF_UNIX).close()").error) is (sockets == "0")
+
+
+@filtered
+def test_datagrams_reach_no_service_of_this_computer(tmp_path, monkeypatch):
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        listener.setblocking(False)
+        for kind in ("SOCK_DGRAM", "SOCK_RAW", "SOCK_DGRAM | socket.SOCK_NONBLOCK"):
+            program = f"import socket\nsocket.socketpair(type=socket.{kind})[0].sendto(b'x', {path!r})"
+            assert "PermissionError" in run(program).error
+        packets = "import socket\na, b = socket.socketpair(type=socket.SOCK_SEQPACKET)\na.send(b'x')"
+        assert run(packets).results == 1
+        with pytest.raises(BlockingIOError):
+            listener.recv(1)
+        monkeypatch.setenv("ORCHESTRA_CODE_SOCKETS", "1")
+        assert run(program).results == 1
