@@ -2,16 +2,21 @@
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 
 import pytest
+
+from orchestra_magic.local.sandbox import landlock
 
 from .programs import run
 
 filtered = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"), reason="the filter is for these two"
 )
+linux = pytest.mark.skipif(sys.platform != "linux", reason="subreapers are of Linux")
+landlocked = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
 
 _CALLS = """
 import ctypes, os, resource
@@ -123,3 +128,32 @@ def test_datagrams_reach_no_service_of_this_computer(tmp_path, monkeypatch):
             listener.recv(1)
         monkeypatch.setenv("ORCHESTRA_CODE_SOCKETS", "1")
         assert run(program).results == 1
+
+
+@linux
+def test_a_program_has_no_powers_of_root():
+    program = (
+        """
+import ctypes, subprocess, sys
+source = """
+        + repr("""
+import ctypes, struct
+held = ctypes.create_string_buffer(24)
+assert ctypes.CDLL(None).capget(struct.pack("<Ii", 0x20080522, 0), held) == 0
+print(any(held.raw))
+""")
+        + """
+exec(source)
+subprocess.run([sys.executable, "-c", source], check=True)
+"""
+    )
+    done = run(program)
+    assert (done.error, done.stdout) == ("", "False\nFalse\n")
+
+
+@landlocked
+@pytest.mark.parametrize("device", [0, os.makedev(1, 3)])
+def test_a_program_makes_no_devices(device):
+    # The first is of no use, and the only one that Linux lets anybody make.
+    assert "PermissionError" in run(f"import os\nos.mknod('device', {stat.S_IFCHR | 0o600}, {device})").error
+    assert run("import os\nos.mkfifo('pipe')\nos.mkdir('folder')\nos.symlink('a', 'b')\n1").results == 1

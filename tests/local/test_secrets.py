@@ -234,7 +234,8 @@ def test_a_server_without_landlock_says_what_code_can_read_and_it_is_so(make_ser
     assert "no Landlock" in server.command("logs").stdout
     program = f"open('/proc/{server.pid}/environ').read().count({SITE_KEY[::-1]!r}[::-1])"
     run = server.finish(server.upload(graph({"spy": code(program)}, "START spy", "spy END"), name="spy"))
-    assert run["all_outputs"]["spy"]["data"]["results"] == 1
+    # Whoever gave up the powers of root may not look into a process that has them.
+    assert run["all_outputs"]["spy"]["data"]["results"] == (1 if os.geteuid() else None)
 
 
 def test_the_server_says_at_its_start_what_code_can_see(server):

@@ -29,7 +29,8 @@ def access(folder: str) -> dict[str, Any]:
 
     ``ORCHESTRA_CODE_FILES`` names more folders that it may use (separated as in ``PATH``), and
     ``ORCHESTRA_CODE_NETWORK=0`` forbids all sockets but Unix ones. ``ORCHESTRA_CODE_SOCKETS=1`` allows those, by
-    which services of this computer are reached: a local database, but also the keyring.
+    which services of this computer are reached: a local database, but also the keyring. Run by root, a program has
+    none of root's powers, and reaches in these folders what their modes let the user root reach.
     """
     allowed = [path for path in os.environ.get(FILES, "").split(os.pathsep) if path]
     return {

@@ -16,12 +16,13 @@ import types
 from typing import Any
 
 import calls  # type: ignore[import-not-found]  # these stand beside this file, not in a package
+import capabilities  # type: ignore[import-not-found]
 import code_references  # type: ignore[import-not-found]
 import landlock  # type: ignore[import-not-found]
 import results  # type: ignore[import-not-found]
 
 _FILE = "<code>"
-_OURS = ("calls", "child", "code_references", "landlock", "results", "supervisor")
+_OURS = ("calls", "capabilities", "child", "code_references", "landlock", "results", "supervisor")
 _ERROR_LENGTH = 8000
 
 
@@ -131,6 +132,7 @@ def prepare(setup: dict[str, Any]) -> None:
         network = access["network"]
         landlock.restrict(access["readable"], access["writable"], network=network, shared=access["shared"])
         calls.restrict(network=network, sockets=access["sockets"])
+        capabilities.drop()
     limit({})
     # What was done once is quicker the second time: its memory is this process's own by then.
     results.encode(run("None", {}))

@@ -16,6 +16,7 @@ _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _NO_NEW_PRIVILEGES = 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1, 2, 4, 8
 _REMOVE_FILE, _MAKE_FILE = 1 << 5, 1 << 8
+_MAKE_DEVICE = 1 << 6 | 1 << 11
 _FILES = (1 << 13) - 1
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
 _TCP, _TCP_ABI = 3, 4
@@ -64,7 +65,7 @@ def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool,
         for path in readable:
             _allow(libc, rules, path, _EXECUTE | _READ_FILE | _READ_FOLDER)
         for path in writable:
-            _allow(libc, rules, path, handled)
+            _allow(libc, rules, path, handled & ~_MAKE_DEVICE)
         for path in shared:
             _allow(libc, rules, path, handled & (_WRITE_FILE | _READ_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE))
         libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
