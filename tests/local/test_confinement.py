@@ -1,14 +1,18 @@
 """What a program cannot do to other processes, to the system, and to what comes after it."""
 
+import asyncio
 import os
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from orchestra_magic.local.sandbox import landlock
+from orchestra_magic.local.sandbox import landlock, process, removal
+from orchestra_magic.local.sandbox.process import Process
 
 from .programs import run
 
@@ -157,3 +161,47 @@ def test_a_program_makes_no_devices(device):
     # The first is of no use, and the only one that Linux lets anybody make.
     assert "PermissionError" in run(f"import os\nos.mknod('device', {stat.S_IFCHR | 0o600}, {device})").error
     assert run("import os\nos.mkfifo('pipe')\nos.mkdir('folder')\nos.symlink('a', 'b')\n1").results == 1
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "os.mkdir('a')\nopen('a/b', 'w').close()\nos.chmod('a', 0)\nos.chmod('.', 0o500)",
+        "for _ in range(1500):\n    os.mkdir('0')\n    os.chdir('0')",
+        "for one in '012': os.makedirs(f'{one}/{one}/0/{one}')\nos.rmdir('0/0/0/0')\nopen('0/0/0/0', 'w').close()",
+    ],
+)
+def test_the_folder_goes_whatever_is_in_it(program):
+    done = run(f"import os\nfolder = os.getcwd()\n{program}\nfolder")
+    assert not Path(done.results).exists()
+
+
+def test_removal_follows_no_links(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "link").symlink_to(kept)
+    removal.remove(str(tmp_path / "gone"))
+    assert list(tmp_path.iterdir()) == [kept]
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o500
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2, 3])
+def test_a_process_that_cannot_start_leaves_nothing(tmp_path, monkeypatch, failing):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(process.sys, "executable", "/nowhere/python")
+    make, made = os.pipe, []
+
+    def pipe():
+        if len(made) == failing:
+            raise OSError(24, "Too many open files")
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(os, "pipe", pipe)
+    with pytest.raises(OSError, match="Too many|No such file"):
+        asyncio.run(Process.start())
+    assert not list(tmp_path.iterdir())
+    for one in [end for both in made[:3] for end in both]:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(one)

@@ -22,7 +22,7 @@ import landlock  # type: ignore[import-not-found]
 import results  # type: ignore[import-not-found]
 
 _FILE = "<code>"
-_OURS = ("calls", "capabilities", "child", "code_references", "landlock", "results", "supervisor")
+_OURS = ("calls", "capabilities", "child", "code_references", "landlock", "removal", "results", "supervisor")
 _ERROR_LENGTH = 8000
 
 

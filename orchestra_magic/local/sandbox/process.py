@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from ..values import plain
 from .access import access, search_path
 from .execution import Execution, Limits
 from .pipes import Capture, Pipes
+from .removal import remove
 
 FOLDER = str(Path(__file__).parent)
 """Where the code of the sandbox itself lies."""
@@ -46,13 +46,14 @@ class Process:
     async def start(cls, isolated: Isolation | None = None) -> Process:
         """Start one, and let it prepare itself."""
         folder = tempfile.mkdtemp(prefix="orchestra-code-")
+        # Pipes of our own: asyncio would take a process for running as long as anybody holds one of its pipes.
+        pipes: list[tuple[int, int]] = []
         environment = {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
         if "TZ" in os.environ:
             environment["TZ"] = os.environ["TZ"]
-        # Pipes of our own: asyncio would take a process for running as long as anybody holds one of its pipes.
-        pipes = [os.pipe() for _ in range(3)]
-        output, errors, result = (write for _, write in pipes)
         try:
+            pipes.extend(os.pipe() for _ in range(3))
+            output, errors, result = (write for _, write in pipes)
             process = await asyncio.create_subprocess_exec(
                 *(isolated(folder) if isolated else [sys.executable]),
                 *("-I", "-S", "-u", "-X", "utf8", "-c", _BOOT.format(FOLDER, result)),
@@ -67,7 +68,7 @@ class Process:
         except BaseException:
             for read, _ in pipes:
                 os.close(read)
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             raise
         finally:
             for _, write in pipes:
@@ -159,13 +160,9 @@ class Process:
         self.terminate()
         await self._stop()
         self._pipes.close()
-        await asyncio.get_running_loop().run_in_executor(None, _remove, self._folder)
+        await asyncio.get_running_loop().run_in_executor(None, remove, self._folder)
 
 
 def _read(data: bytearray) -> dict[str, Any]:
     outcome = json.loads(bytes(data))
     return {**outcome, "results": plain(outcome["results"])}
-
-
-def _remove(folder: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
