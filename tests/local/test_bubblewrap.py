@@ -34,6 +34,7 @@ def test_isolated_code_is_ended(bwrapped):
     began = time.monotonic()
     assert "longer than 1 s" in run("import time\ntime.sleep(60)", timeout=1).stopped
     assert run("import os\nos._exit(3)").stopped.startswith("the code ended its process (exit status 3)")
+    assert run("import ctypes\nctypes.string_at(0)").stopped == "the process of the code was ended by SIGSEGV"
     assert time.monotonic() - began < 10
 
 

@@ -36,10 +36,13 @@ _log = logging.getLogger(__name__)
 class Process:
     """One Python that waits for its program, in a group and a temporary folder of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, pipes: Pipes, folder: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, pipes: Pipes, folder: str, *, isolated: bool = False
+    ) -> None:
         self._process = process
         self._pipes = pipes
         self._folder = folder
+        self._isolated = isolated
         self.sandbox_id = f"sandbox-{secrets.token_hex(2)}"
 
     @classmethod
@@ -73,7 +76,7 @@ class Process:
         finally:
             for _, write in pipes:
                 os.close(write)
-        made = cls(process, Pipes([read for read, _ in pipes]), folder)
+        made = cls(process, Pipes([read for read, _ in pipes]), folder, isolated=isolated is not None)
         setup = {"path": search_path(), "access": None if isolated else access(folder)}
         made.send(setup)
         return made
@@ -106,7 +109,7 @@ class Process:
             execution.stopped = f"the code ran longer than {limits.timeout:g} s and was ended"
         elif not await self._read_result(result, execution):
             await self._stop()
-            await unless_all_ends(self._process.returncode)
+            await unless_all_ends(self._status)
             execution.stopped = self._reason()
         return execution
 
@@ -126,8 +129,16 @@ class Process:
             return False
         return True
 
-    def _reason(self) -> str:
+    @property
+    def _status(self) -> int | None:
+        """What the process ended with, below zero for a signal; None if it has not."""
         code = self._process.returncode
+        # Of a signal, bubblewrap makes a status as shells do.
+        signalled = self._isolated and code is not None and code - 128 in signal.valid_signals()
+        return 128 - code if signalled and code is not None else code
+
+    def _reason(self) -> str:
+        code = self._status
         if code is None or code >= 0:
             return f"the code ended its process (exit status {code}) before it had a result"
         with contextlib.suppress(ValueError):
