@@ -7,14 +7,17 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from orchestra_magic.local.sandbox import landlock, process, removal
 from orchestra_magic.local.sandbox.process import Process
 
-from .programs import run
+from .programs import WITHOUT_LANDLOCK, inhabitants, run
 
 filtered = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine not in ("x86_64", "aarch64"), reason="the filter is for these two"
@@ -161,6 +164,93 @@ def test_a_program_makes_no_devices(device):
     # The first is of no use, and the only one that Linux lets anybody make.
     assert "PermissionError" in run(f"import os\nos.mknod('device', {stat.S_IFCHR | 0o600}, {device})").error
     assert run("import os\nos.mkfifo('pipe')\nos.mkdir('folder')\nos.symlink('a', 'b')\n1").results == 1
+
+
+_BOMB = """
+import fcntl, os, time
+print(os.getcwd(), flush=True)
+until = time.monotonic() + 60
+def is_room():
+    # Of 40 places, each is free again when the process that has it ends.
+    for number in range(40):
+        file = os.open(f"place{(number + os.getpid()) % 40}", os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            os.close(file)
+    return False
+while time.monotonic() < until:
+    if os.fork() == 0:
+        os.setsid()
+        if not is_room():
+            os._exit(0)
+"""
+_CHAINS = """
+import os, time
+print(os.getcwd(), flush=True)
+until = time.monotonic() + 60
+for _ in range(4):
+    if os.fork() == 0:
+        os.setsid()
+        while time.monotonic() < until:
+            if os.fork():
+                os._exit(0)
+        os._exit(0)
+1
+"""
+
+
+def assert_gone(folder):
+    deadline = time.monotonic() + 30
+    while inhabitants(folder) or Path(folder).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@linux
+@pytest.mark.parametrize("program", [_BOMB, _CHAINS])
+def test_nothing_is_left_of_what_forks_and_hides(program):
+    assert_gone(run(program, timeout=1).stdout.strip())
+
+
+@filtered
+@pytest.mark.parametrize("program", [_BOMB, _CHAINS])
+def test_nothing_is_left_of_what_forks_where_signals_are_not_held(program):
+    asked = WITHOUT_LANDLOCK + f"from tests.local.programs import run\nprint(run({program!r}, timeout=1).stdout)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    assert_gone(done.stdout.strip())
+
+
+@linux
+def test_a_supervisor_that_is_slow_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("ORCHESTRA_CODE_FILES", str(tmp_path))
+    said = tmp_path / "said"
+    program = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    open({str(said)!r}, "w").write(f"{{os.getpid()}} {{os.getpgid(os.getppid())}} ")
+    time.sleep(60)
+time.sleep(60)
+"""
+
+    def slow():
+        while not said.exists() or not said.read_text().endswith(" "):
+            time.sleep(0.01)
+        supervisor = int(said.read_text().split()[1])
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            os.kill(supervisor, SIGSTOP)
+            time.sleep(0.001)
+        os.kill(supervisor, SIGCONT)
+
+    slowing = threading.Thread(target=slow)
+    slowing.start()
+    assert "longer than 1 s" in run(program, timeout=1).stopped
+    slowing.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.read_text().split()[0]), 0)
 
 
 @pytest.mark.parametrize(

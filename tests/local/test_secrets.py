@@ -18,6 +18,7 @@ from orchestra_magic.local.sandbox import access, bubblewrap, landlock, strict
 
 from .embedded import LocalServer
 from .graphs import code, graph
+from .programs import WITHOUT_LANDLOCK
 
 MODEL_KEY, SITE_KEY, RING_KEY = (f"sk-planted-{name}-0123456789abcdef" for name in ("model", "site", "ring"))
 KEYS = (MODEL_KEY, SITE_KEY, RING_KEY)
@@ -205,16 +206,7 @@ def test_code_without_trust_is_given_no_secret(server, echo):
     assert "given no secrets" in run["error"]
 
 
-WITHOUT_LANDLOCK = """
-import ctypes, os, runpy, struct, sys
-machine = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[os.uname().machine]
-rules = [(0x20, 0, 0, 4), (0x15, 1, 0, machine), (0x06, 0, 0, 0x7FFF0000), (0x20, 0, 0, 0)]
-rules += [(0x15, 0, 1, 444), (0x06, 0, 0, 0x00050026), (0x06, 0, 0, 0x7FFF0000)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *one) for one in rules))
-filled = struct.pack("<H6xQ", len(rules), ctypes.addressof(code))
-libc = ctypes.CDLL(None)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, ctypes.create_string_buffer(filled), 0, 0) == 0
+SERVER = """
 sys.argv = ["orchestra-local", "start", "--json"]
 runpy.run_module("orchestra_magic.local", run_name="__main__")
 """
@@ -225,7 +217,7 @@ runpy.run_module("orchestra_magic.local", run_name="__main__")
 )
 def test_a_server_without_landlock_says_what_code_can_read_and_it_is_so(make_server):
     server = make_server(ORCHESTRA_SECRET_SITE=SITE_KEY)
-    command = [sys.executable, "-c", WITHOUT_LANDLOCK]
+    command = [sys.executable, "-c", WITHOUT_LANDLOCK + SERVER]
     done = subprocess.run(command, env=server.environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     server.read()

@@ -20,7 +20,7 @@ _MAKE_DEVICE = 1 << 6 | 1 << 11
 _FILES = (1 << 13) - 1
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
 _TCP, _TCP_ABI = 3, 4
-_SCOPES, _SCOPES_ABI = 3, 6
+_SIGNALS, _SCOPES, _SCOPES_ABI = 2, 3, 6
 _PATH_BENEATH = 1
 
 
@@ -68,10 +68,28 @@ def restrict(readable: Iterable[str], writable: Iterable[str], *, network: bool,
             _allow(libc, rules, path, handled & ~_MAKE_DEVICE)
         for path in shared:
             _allow(libc, rules, path, handled & (_WRITE_FILE | _READ_FILE | _MAKE_FILE | _REMOVE_FILE | _TRUNCATE))
-        libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        return bool(libc.syscall(_RESTRICT, ctypes.c_int(rules), ctypes.c_uint32(0)) == 0)
+        return _hold(libc, rules)
     finally:
         os.close(rules)
+
+
+def restrict_signals() -> bool:
+    """Give up, for good, signals to processes other than descendants. Return whether the kernel did it."""
+    if version() < _SCOPES_ABI:
+        return False
+    libc = _libc()
+    attributes = struct.pack("<QQQ", 0, 0, _SIGNALS)
+    rules = libc.syscall(_CREATE, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+    if rules < 0:
+        return False
+    held = _hold(libc, rules)
+    os.close(rules)
+    return held
+
+
+def _hold(libc: ctypes.CDLL, rules: int) -> bool:
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    return bool(libc.syscall(_RESTRICT, ctypes.c_int(rules), ctypes.c_uint32(0)) == 0)
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:

@@ -29,6 +29,7 @@ Isolation = Callable[[str], list[str]]
 _BOOT = "import sys; sys.path.insert(0, {!r}); import supervisor; sys.path.pop(0); supervisor.main({})"
 _GRACE = 0.2
 _PATIENCE = 1.0
+_LONGEST = 10.0
 _LARGE = 1 << 20
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,9 @@ class Process:
         if late:
             execution.stopped = f"the code ran longer than {limits.timeout:g} s and was ended"
         elif not await self._read_result(result, execution):
-            await self._stop()
+            if not await self._ends_within(_GRACE):
+                self.terminate()
+                await self._ends_within(_PATIENCE)
             await unless_all_ends(self._status)
             execution.stopped = self._reason()
         return execution
@@ -139,7 +142,9 @@ class Process:
 
     def _reason(self) -> str:
         code = self._status
-        if code is None or code >= 0:
+        if code is None:
+            return "the code ended its process before it had a result"
+        if code >= 0:
             return f"the code ended its process (exit status {code}) before it had a result"
         with contextlib.suppress(ValueError):
             return f"the process of the code was ended by {signal.Signals(-code).name}"
@@ -151,27 +156,27 @@ class Process:
             # Not by asyncio's own method: it may reap the process, and whoever waits for it is left puzzled.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
+                # Where signals are not held, the program may have stopped it.
+                os.kill(self._process.pid, signal.SIGCONT)
 
-    async def _stop(self) -> None:
-        """Return when the process has ended: by itself, by its supervisor, or, if that is slow, by force."""
-        try:
-            await asyncio.wait_for(asyncio.shield(self._process.wait()), _GRACE)
-        except asyncio.TimeoutError:
-            self.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), _PATIENCE)
-        except asyncio.TimeoutError:
-            _log.warning("the process of a code node had to be ended by force")
-        # The group outlives its leader as long as it has members, and its number is not given away before.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+    async def _ends_within(self, seconds: float) -> bool:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._process.wait(), seconds)
+        return self.ended
 
     async def end(self) -> None:
         """End what is left, and remove the folder."""
         self.terminate()
-        await self._stop()
+        over = await self._ends_within(_LONGEST)
         self._pipes.close()
-        await asyncio.get_running_loop().run_in_executor(None, remove, self._folder)
+        if over or sys.platform != "linux":
+            # The group outlives its leader as long as it has members, and its number is not given away before.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await asyncio.get_running_loop().run_in_executor(None, remove, self._folder)
+        else:
+            # Without its supervisor, what is left would belong to nobody.
+            _log.warning("the processes of a code node take long to end; process %d goes on with it", self._process.pid)
 
 
 def _read(data: bytearray) -> dict[str, Any]:

@@ -135,8 +135,10 @@ class Sandbox:
         return await Process.start(isolation)
 
     async def _tidy(self, process: Process) -> None:
-        await process.end()
-        self.prepare()
+        try:
+            await process.end()
+        finally:
+            self.prepare()
 
 
 def _isolation(*, trusted: bool) -> Isolation:

@@ -11,12 +11,16 @@ import ctypes
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from types import FrameType
 
-import child  # type: ignore[import-not-found]  # stands beside this file, not in a package
+import child  # type: ignore[import-not-found]  # these stand beside this file, not in a package
+import landlock  # type: ignore[import-not-found]
+import removal  # type: ignore[import-not-found]
 
 _DEATH_SIGNAL, _SUBREAPER = 1, 36
-_ROUNDS = 1000
+_PAUSE = 0.001
 
 
 def main(result: int) -> None:
@@ -25,13 +29,18 @@ def main(result: int) -> None:
         child.main(result)
         return
     parent = os.getppid()
+    folder = os.getcwd()  # noqa: PTH109  (pathlib would double the start-up)
     libc = ctypes.CDLL(None)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
+    apart = landlock.restrict_signals() and not _can_signal(parent)
+
+    def tidy() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _end_all(apart=apart)
+        removal.remove(folder)
 
     def end(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        _end_all()
-        _remove_folder()
+        tidy()
         # Whoever waits for this process is to see what ended it.
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -54,9 +63,7 @@ def main(result: int) -> None:
         pid, status = os.waitpid(-1, 0)
         if pid == worker:
             break
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _end_all()
-    _remove_folder()
+    tidy()
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL) if -code not in (signal.SIGKILL, signal.SIGSTOP) else None
@@ -64,30 +71,56 @@ def main(result: int) -> None:
     os._exit(max(code, 0))
 
 
-def _remove_folder() -> None:
-    """Leave no folder behind, also where the server that made it was killed."""
-    folder = os.getcwd()  # noqa: PTH109  (pathlib would double the start-up)
+def _can_signal(pid: int) -> bool:
     try:
-        os.rmdir(folder)  # noqa: PTH106
-    except OSError:
-        import shutil  # only a program that left something makes this wait for it
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
 
-        shutil.rmtree(folder, ignore_errors=True)
+
+def _end_all(*, apart: bool) -> None:
+    """Kill every descendant, and return when none is left.
+
+    Parameters
+    ----------
+    apart : bool
+        Whether this process can signal its descendants alone. Then one call kills them all, and none can fork
+        meanwhile.
+    """
+    with suppress(ChildProcessError):
+        while True:
+            for one in [-1] if apart else _stop(os.getpid()):
+                with suppress(OSError):
+                    os.kill(one, signal.SIGKILL)
+            while os.waitpid(-1, 0 if apart else os.WNOHANG)[0]:
+                pass
+            time.sleep(_PAUSE)
 
 
-def _end_all() -> None:
-    """Kill every child, and again: the children of what was killed become ours."""
-    own = os.getpid()
-    for _ in range(_ROUNDS):
-        try:
-            with open(f"/proc/{own}/task/{own}/children") as file:  # noqa: PTH123
-                children = [int(one) for one in file.read().split()]
-        except OSError:
-            return
-        for one in children:
-            os.kill(one, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, 0 if children else os.WNOHANG)[0]:
-                children = []
-        except ChildProcessError:
-            return
+def _stop(pid: int) -> set[int]:
+    """Stop the descendants of a process, and return them: one that is killed makes room for another to fork."""
+    stopped: set[int] = set()
+    while True:
+        before = len(stopped)
+        waiting = [pid]
+        while waiting:
+            children = _children(waiting.pop())
+            for one in children - stopped:
+                with suppress(OSError):
+                    os.kill(one, signal.SIGSTOP)
+            stopped |= children
+            waiting += children
+        if len(stopped) == before:
+            return stopped
+
+
+def _children(pid: int) -> set[int]:
+    found: set[int] = set()
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
+            with open(f"/proc/{pid}/task/{task}/children") as file:  # noqa: PTH123
+                found.update(int(one) for one in file.read().split())
+    return found
