@@ -1,6 +1,8 @@
 """Code that runs isolated: in Monty (strict), in bubblewrap, and what decides which."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -93,6 +95,34 @@ def test_strict_reaches_nothing_and_says_where_it_failed(run, program, error):
 )
 def test_strict_ends_what_runs_away(run, program, limits, reason):
     assert reason in (run(program, **limits).stopped or "")
+
+
+_CANCELLED = """
+import asyncio
+from orchestra_magic.local.sandbox.execution import Limits
+from orchestra_magic.local.sandbox.runner import Sandbox
+
+async def main():
+    sandbox = Sandbox()
+    started = [asyncio.create_task(sandbox.run("while True: pass", {}, Limits(), sandbox="strict")) for _ in range(9)]
+    for waited in (0, 0.5):
+        await asyncio.sleep(waited)
+        started.pop().cancel()
+    await asyncio.sleep(0)
+    for one in started:
+        one.cancel()
+    done = await sandbox.run("1 + 1", {}, sandbox="strict")
+    print(done.results)
+    await sandbox.close()
+
+asyncio.run(main())
+"""
+
+
+@monty
+def test_a_cancelled_program_takes_no_place_and_holds_no_exit():
+    done = subprocess.run([sys.executable, "-c", _CANCELLED], capture_output=True, text=True, timeout=30, check=True)
+    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 @monty

@@ -8,11 +8,14 @@ https://github.com/pydantic/monty
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import json
+import os
 import secrets
+import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,27 +36,76 @@ def unusable() -> str | None:
     return None
 
 
+class _Worker:
+    """The process that one program runs in: Monty has no other way to end that before its time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid: int | None = None
+        self._ended = False
+
+    def begin(self, pid: int | None) -> None:
+        """Take a process for the program.
+
+        Raises
+        ------
+        ValueError
+            If the program is to end already.
+        """
+        with self._lock:
+            if self._ended:
+                raise ValueError("the code was cancelled before it began")
+            self._pid = pid
+
+    def let_go(self) -> None:
+        """Leave the process to other programs."""
+        with self._lock:
+            self._pid = None
+
+    def end(self) -> None:
+        """End the program, and with it the process, which is nobody else's until it is let go."""
+        with self._lock:
+            self._ended = True
+            if self._pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+
+
 class Strict:
     """Runs programs in Monty. Its processes start with the first one."""
 
     def __init__(self) -> None:
-        # Not its asynchronous pool, whose threads abort the process when that ends (1.4.0).
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "strict")
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._starting = threading.Lock()
         self._pool: Any = None
 
     async def run(self, code: str, values: dict[str, Any], limits: Limits) -> Execution:
-        """Run ``code`` to its end or its time limit."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._run, code, values, limits)
+        """Run ``code`` to its end, its time limit or the cancellation of this task."""
+        worker = _Worker()
+        future: concurrent.futures.Future[Execution] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                future.set_result(self._run(code, values, limits, worker))
+            except BaseException as error:  # noqa: BLE001  (whoever waits for the future is to have it)
+                future.set_exception(error)
+
+        async with self._turns:
+            # Not Monty's asynchronous pool, whose threads abort the process when that ends (1.4.0), nor an executor,
+            # for whose threads Python waits at its end.
+            threading.Thread(target=work, name="strict", daemon=True).start()
+            try:
+                return await asyncio.wrap_future(future)
+            finally:
+                worker.end()
 
     def close(self) -> None:
         """End every process."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
         if self._pool is not None:
             self._pool.__exit__(None, None, None)
 
-    def _run(self, code: str, values: dict[str, Any], limits: Limits) -> Execution:
+    def _run(self, code: str, values: dict[str, Any], limits: Limits, worker: _Worker) -> Execution:
         import pydantic_monty as monty  # an extra
 
         done = Execution(sandbox_id=f"sandbox-{secrets.token_hex(2)}")
@@ -67,7 +119,11 @@ class Strict:
         try:
             source, inputs = code_references.name(code, values)
             with self._started(monty).checkout(limits=bounds) as session:
-                value = session.feed_run(source, inputs=inputs, print_callback=printed)
+                worker.begin(session.worker_pid)
+                try:
+                    value = session.feed_run(source, inputs=inputs, print_callback=printed)
+                finally:
+                    worker.let_go()
         except monty.MontyCrashedError as error:
             done.stopped = f"the interpreter of the code was ended: {error}"
         except (monty.MontyRuntimeError, monty.MontySyntaxError) as error:
