@@ -1,6 +1,8 @@
 """What a program may see of this computer: Python and its packages, a folder of its own, and what is allowed.
 
-Where the kernel has Landlock it holds this; elsewhere a program sees what the server sees.
+Where the kernel has Landlock it holds this; elsewhere a program sees what the server sees. The modes, times and
+attributes of files it does not hold: a program that knows the path of a file of the user's can change those, and
+cannot be kept from it without being kept from unpacking an archive into its own folder.
 """
 
 from __future__ import annotations
