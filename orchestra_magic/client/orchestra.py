@@ -130,7 +130,7 @@ class Orchestra:
             Input names and values. Numpy, pandas, dataclasses and the like become JSON, or are refused.
         reuse : bool
             Take an earlier run with the same inputs, of this computer and on this server, that is completed
-            or still going on, instead of starting another.
+            or still going on, instead of starting another. A run from before the workflow's last update is not taken.
 
         Returns
         -------
