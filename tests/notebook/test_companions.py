@@ -11,7 +11,7 @@ import pytest
 from scripted import Reply, Scripted
 
 from orchestra_magic import NotFound, OrchestraConfigError, OrchestraInputError, OrchestraUsageError, ServerError
-from orchestra_magic.client import settings
+from orchestra_magic.client import journal, settings
 
 from .cells import Cells
 from .workflows import EXECUTE, RUN, WF, run_json
@@ -91,6 +91,32 @@ def test_connect_elsewhere_asks_for_a_key_of_its_own(
     cells.run(f"%orchestra_connect {connected.base_url}")
     assert asked == [f"API key for {settings.host_of(connected.base_url)}: "]
     assert connected.said[-1].headers["Authorization"] == "Bearer sk-typed"
+
+
+def test_connect_without_a_key_says_where_and_that_there_is_none(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORCHESTRA_BASE_URL")
+    monkeypatch.delenv("ORCHESTRA_API_KEY")
+    for text in cells.bundle(cells.run("%orchestra_connect")).values():
+        assert settings.HOSTED in text
+        assert "There is no API key for orchestra.arcee.ai." in text
+        assert "%orchestra_connect local" in text
+
+
+def test_after_a_restart_the_journal_says_where_a_run_is(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(2):
+        journal.intended(f"k{n}", base_url="local", workflow_id=WF, digest="d")
+        journal.started(f"k{n}", f"{n}{RUN}")
+    monkeypatch.delenv("ORCHESTRA_BASE_URL")
+    monkeypatch.delenv("ORCHESTRA_API_KEY")
+    for options in ("", f" --workflow {WF}"):
+        error = cells.fail(f"%orchestra_run 0{RUN}{options}")
+        assert isinstance(error, NotFound)
+        assert "was started on the embedded Orchestra" in str(error)
+        assert "Type `%orchestra_connect local` first." in str(error)
+        assert "API key" not in str(error)
+    for text in cells.bundle(cells.run("%orchestra_runs")).values():
+        assert f"This computer has started no runs on {settings.HOSTED}." in text
+        assert "It has started 2 runs on the embedded Orchestra: `%orchestra_connect local` goes there." in text
 
 
 def test_a_connection_that_fails_keeps_the_one_before(
