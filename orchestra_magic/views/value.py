@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .table import Table
-from .words import clean, dump, escape, line, results
+from .words import WRAPPED, clean, dump, escape, line, results
 
 LONG = 1_000
 """Characters shown at first; the rest stands behind "all"."""
@@ -124,4 +124,4 @@ def _prose(value: str) -> str:
 
 
 def _pre(value: str, more: str = "") -> str:
-    return f'<pre style="{more}white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(value)}</pre>'
+    return f'<pre style="{more}{WRAPPED};margin:0">{escape(value)}</pre>'

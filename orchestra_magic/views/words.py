@@ -31,6 +31,9 @@ UNKNOWN_MARK = "·"
 NOT_TYPESET = 'class="tex2jax_ignore mathjax_ignore"'
 """The attribute of HTML in which "$5 and $10" stays what it is: Jupyter takes dollars for formulas."""
 
+WRAPPED = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+"""The style of a ``pre`` that breaks its lines between words: Jupyter's own style breaks them anywhere."""
+
 _KEPT = {"\n", "\t"}
 _HIDING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 _JOINER = "\u200d"
