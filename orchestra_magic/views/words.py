@@ -28,6 +28,15 @@ MARKS = {
 }
 UNKNOWN_MARK = "·"
 
+# Pills bring their own ground, so that they read the same in a light and a dark theme.
+_GOOD, _BAD, _BUSY, _PLAIN = (
+    "#0b5a28;background:#dff3e4",
+    "#8a1212;background:#fde4e4",
+    "#0b4a8a;background:#e1eefc",
+    "#3c3c3c;background:#ececec",
+)
+_COLOURS = {"✔": _GOOD, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
+
 NOT_TYPESET = 'class="tex2jax_ignore mathjax_ignore"'
 """The attribute of HTML in which "$5 and $10" stays what it is: Jupyter takes dollars for formulas."""
 
@@ -138,6 +147,12 @@ def clock(moment: datetime | None) -> str:
 def mark(status: str) -> str:
     """Return a status with its mark: the word is always there, the colour never alone."""
     return f"{MARKS.get(status, UNKNOWN_MARK)} {line(status, 40)}"
+
+
+def pill(status: str) -> str:
+    """Return a status as HTML: mark, word and colour."""
+    colour = _COLOURS.get(MARKS.get(status, ""), _PLAIN)
+    return f'<b style="color:{colour};padding:1px 7px;border-radius:9px">{escape(mark(status))}</b>'
 
 
 def fault(value: Any) -> str:

@@ -160,6 +160,69 @@ def test_a_step_that_failed_stands_open() -> None:
     assert opened(seen(outputs="Hi")) == [False, False, False]
 
 
+LINES = "\n".join(f"x = {n}" for n in range(13))
+COLUMN = "ValueError: the table has no column 'nope'; it has: species, x"
+WANTING = "{{groups}} has no value, because 'load' failed: "
+
+
+def failed_for_want(status: str = "failed", **members: Any) -> Snapshot:
+    """A run like those of the embedded server: its first step failed, so that its second had no value."""
+    context = {"run_id": "fda37c90-dd1c-4317-82d1", "input_data": {"value": "nope", "limit": 3}}
+    values = {"code": LINES, "values": {"value": "nope", "limit": 3}, "timeout": 60.0, **context}
+    steps = (Step("1", "load", status, values, None, COLUMN), Step("2", "ask", status, context, None, WANTING + COLUMN))
+    return seen(status, inputs={"value": "nope"}, steps=steps, **members)
+
+
+def test_a_failed_run_says_first_the_error_that_began_it_and_says_it_once() -> None:
+    shown = failed_for_want(error=f"ask: {WANTING}{COLUMN}")
+    page, text = Page(card.html(shown)), card.text(shown)
+    for said in (page.text, text):
+        assert COLUMN in said
+        assert "rror in load" in said
+        assert "null" not in said
+    assert page.text.count(COLUMN) == 1
+    assert page.text.index(COLUMN) < page.text.index("Inputs")
+    assert f"{WANTING}…" in page.text
+    assert page.text.count("see above") == 1
+    assert card.brief(shown).startswith("Run fda37c90 ended as failed: load: ValueError")
+    assert COLUMN not in card.brief(shown)
+
+
+def test_a_failed_run_says_what_its_server_says_beside_the_error_of_a_step() -> None:
+    page = Page(card.html(failed_for_want(error=f"3 attempts, the last with {COLUMN}.")))
+    assert page.text.count(COLUMN) == 1
+    assert "3 attempts, the last with …" in page.text
+    page = Page(card.html(failed_for_want(error="the worker was lost")))
+    assert "Error the worker was lost" in page.text
+
+
+@pytest.mark.parametrize("error", ["the run was cancelled", None])
+def test_a_cancelled_run_shows_no_outputs_that_it_does_not_have(error: str | None) -> None:
+    steps = (Step("1", "load", "completed", {}, 3), Step("2", "ask", "cancelled", {"prompt": "why?"}))
+    shown = seen("cancelled", error=error, steps=steps)
+    for said in (Page(card.html(shown)).text, card.text(shown)):
+        assert (error or "■ cancelled") in said
+        assert "null" not in said
+
+
+def test_the_inputs_of_a_run_stand_once_and_a_long_program_is_folded() -> None:
+    html = card.html(failed_for_want(error=COLUMN))
+    page = Page(html)
+    assert page.text.count("value nope limit 3") == 1
+    for word in ("run_id", "input_data", "timeout", "60.0", "values"):
+        assert word not in page.text
+    assert "<summary>13 lines</summary>" in html
+    assert "x = 12" in page.text
+    others = {"code": "1", "values": {"a": 1}, "timeout": 5.0, "run_id": "another", "input_data": {}}
+    page = Page(card.html(seen(steps=[Step("1", "load", "completed", others, 1)], inputs={"a": 2})))
+    assert all(name in page.text for name in ("values", "timeout", "run_id"))
+    call = {"model": "m", "stream": False, "top_k": 1, "top_p": 1, "messages": []}
+    for status, opened in (("failed", False), ("completed", True)):
+        html = card.html(seen(steps=[Step("1", "ask", status, call, None, "no" if status == "failed" else None)]))
+        assert ("<b>Inputs</b>" in html) is opened
+        assert ("<summary>Inputs</summary>" in html) is not opened
+
+
 @pytest.mark.parametrize("inner", ["ZeroDivisionError: division by zero", ""])
 @pytest.mark.parametrize("spelling", ["successful", "successfull"])
 def test_a_completed_step_whose_program_failed_does_not_look_fine(spelling: str, inner: str) -> None:
