@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import diagram, faults, steps, value
+from . import diagram, faults, remarks, steps, value
 from .words import NOT_TYPESET, clean, clock, escape, line, mark, pill, seconds
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _sentences(seen: Snapshot) -> list[str]:
     ended = ""
     if state.ended_at is not None and (state.duration or 0.0) > LONG_SECONDS:
         ended = f"It ended at {clock(state.ended_at)} UTC, after {seconds(state.duration)}."
-    return [sentence for sentence in (seen.note, ended, seen.trouble) if sentence]
+    return [sentence for sentence in (seen.note, ended, seen.trouble, *remarks.remarks(seen.steps)) if sentence]
 
 
 def node_statuses(seen: Snapshot) -> dict[str, str]:

@@ -106,6 +106,40 @@ def test_the_card_needs_nothing_else() -> None:
         assert "\u202e" not in text
 
 
+def answered(notes: Any, *, end: str = "stop", node: str = "ask") -> Step:
+    outputs = {"choices": [{"message": {"content": "Hi"}, "finish_reason": end}]}
+    return Step("1", node, "completed", {"model": "virtuoso-large"}, outputs, notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            answered({"model": "SmolLM2-135M", "quality": "demo quality", "endpoint": "here"}),
+            "ask: SmolLM2-135M answered, not virtuoso-large; demo quality.",
+        ),
+        (answered({"quality": "demo quality"}), "ask: demo quality."),
+        (answered({}, end="length"), "ask: the answer is cut off, at the most tokens that it may have."),
+        (answered({"mode": "full_text", "note": "searched by words alone"}), "ask: searched by words alone."),
+        (answered({"model": 1, "quality": [], "note": {}, "endpoint": "there"}), None),
+    ],
+)
+def test_what_a_result_is_worth_stands_on_the_face_of_the_card(step: Step, said: str | None) -> None:
+    shown = seen(outputs="Hi", steps=[step])
+    face = card.html(shown).split("<img")[0]
+    if said is None:
+        assert "ask:" not in card.text(shown) + face
+    else:
+        assert f"  {said}\n" in card.text(shown)
+        assert said in face
+
+
+def test_nodes_with_the_same_to_say_share_a_line() -> None:
+    shown = seen(steps=[answered({"quality": "demo"}, node=f"n{n}") for n in range(5)])
+    assert card.text(shown).count("demo") == 1
+    assert "n0, n1, n2 and 2 more: demo." in card.text(shown)
+
+
 def test_the_picture_says_each_status_in_words_too() -> None:
     page = Page(card.html(seen("running")))
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
