@@ -25,7 +25,7 @@ _FRAME = "border:1px solid rgba(128,128,128,0.35);border-radius:8px;padding:8px 
 def text(seen: Snapshot) -> str:
     """Return the card for a terminal, with the same data as :func:`html`."""
     state = seen.state
-    lines = [headline(seen)]
+    lines = [" · ".join([headline(seen), *_as_of(seen)])]
     lines += [f"  {clean(sentence)}" for sentence in _sentences(seen)]
     if failure := faults.failure(seen):
         lines += [f"  {_at(failure, 'error')}:", *("    " + each for each in _whole(failure.error).split("\n"))]
@@ -45,7 +45,7 @@ def _whole(error: str) -> str:
 
 def headline(seen: Snapshot) -> str:
     """Return the card's first line: status, workflow, short id, time."""
-    return " · ".join([mark(seen.state.status), *(line(part) for part in _headline(seen))])
+    return " · ".join([mark(_status(seen)), *(line(part) for part in _headline(seen))])
 
 
 def brief(seen: Snapshot) -> str:
@@ -59,8 +59,8 @@ def brief(seen: Snapshot) -> str:
 def html(seen: Snapshot) -> str:
     """Return the card as HTML."""
     state = seen.state
-    rest = " · ".join(escape(line(part)) for part in _headline(seen))
-    parts = [f'<p style="margin:0">{pill(state.status)} {rest}</p>']
+    rest = " · ".join(escape(line(part)) for part in [*_headline(seen), *_as_of(seen)])
+    parts = [f'<p style="margin:0">{pill(_status(seen))} {rest}</p>']
     parts += [f'<p style="{steps.PART}">{escape(sentence)}</p>' for sentence in _sentences(seen)]
     failure = faults.failure(seen)
     if failure:
@@ -115,6 +115,17 @@ def _headline(seen: Snapshot) -> list[str]:
     name = seen.workflow_name or seen.workflow_id
     old = "not current" if seen.trouble and not seen.state.finished else ""
     return [part for part in (name, f"run {seen.state.id[:8]}", seconds(duration), _blemish(seen), old) if part]
+
+
+def _as_of(seen: Snapshot) -> list[str]:
+    """Return when a run that went on was like this: a saved card has nobody who keeps it current."""
+    known = seen.as_of if not seen.state.finished else None
+    return [f"as of {known.astimezone():%H:%M:%S}"] if known else []
+
+
+def _status(seen: Snapshot) -> str:
+    """Return the status of the run as it is shown: the service calls one completed in which every program failed."""
+    return "completed with errors" if _blemish(seen) else seen.state.status
 
 
 def _blemish(seen: Snapshot) -> str:

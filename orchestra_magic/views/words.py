@@ -14,6 +14,7 @@ MARKS = {
     "queued": "○",
     "running": "◐",
     "completed": "✔",
+    "completed with errors": "⚠",
     "success": "✔",
     "succeeded": "✔",
     "failed": "✘",
@@ -29,13 +30,14 @@ MARKS = {
 UNKNOWN_MARK = "·"
 
 # Pills bring their own ground, so that they read the same in a light and a dark theme.
-_GOOD, _BAD, _BUSY, _PLAIN = (
+_GOOD, _DOUBTFUL, _BAD, _BUSY, _PLAIN = (
     "#0b5a28;background:#dff3e4",
+    "#6b4300;background:#fdefcf",
     "#8a1212;background:#fde4e4",
     "#0b4a8a;background:#e1eefc",
     "#3c3c3c;background:#ececec",
 )
-_COLOURS = {"✔": _GOOD, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
+_COLOURS = {"✔": _GOOD, "⚠": _DOUBTFUL, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
 
 NOT_TYPESET = 'class="tex2jax_ignore mathjax_ignore"'
 """The attribute of HTML in which "$5 and $10" stays what it is: Jupyter takes dollars for formulas."""

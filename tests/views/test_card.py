@@ -186,6 +186,16 @@ def test_a_card_that_may_be_old_says_so() -> None:
     assert "not current" not in card.headline(seen("completed", trouble="The steps are not to be had."))
 
 
+def test_a_run_that_goes_on_says_as_of_when_by_the_clock_of_this_computer() -> None:
+    moment = BEGUN.astimezone().strftime("as of %H:%M:%S")
+    going = seen("running", as_of=BEGUN)
+    assert f"12 s · {moment}" in Page(card.html(going)).text
+    assert f"12 s · {moment}" in card.text(going)
+    assert "as of" not in card.headline(going)  # a terminal's line is written over and over
+    over = seen("completed", as_of=BEGUN)
+    assert "as of" not in card.text(over) + card.html(over)
+
+
 def test_a_step_that_failed_stands_open() -> None:
     def opened(shown: Snapshot) -> list[bool]:
         return ["open" in attributes for tag, attributes in Page(card.html(shown)).tags if tag == "details"]
@@ -267,6 +277,8 @@ def test_a_completed_step_whose_program_failed_does_not_look_fine(spelling: str,
     for said in (page.text, text):
         assert ("✘ errored" in said) is faulty
         assert ("1 step had an error" in said) is faulty
+        assert ("⚠ completed with errors" in said) is faulty
+        assert ("✔ completed" in said.split("Say hi")[0]) is not faulty
         assert (inner in said) is True
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert ("load (code, errored)" in (image["alt"] or "")) is faulty
