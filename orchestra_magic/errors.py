@@ -178,6 +178,15 @@ class _RunError(OrchestraError):
 class RunFailed(_RunError):  # noqa: N818
     """The run ended as failed or cancelled. ``str()`` holds the server's error."""
 
+    brief = ""
+    """What IPython shows instead, where the run's card in the same cell holds the error."""
+
+    def _render_traceback_(self) -> list[str]:
+        from .views.words import clean
+
+        shown = super()._render_traceback_()
+        return [clean(f"{type(self).__name__}: {self.brief}")] if self.brief and not OrchestraError.verbose else shown
+
 
 class RunTimeout(_RunError):  # noqa: N818
     """The time that ``wait`` was given is over. The run goes on."""

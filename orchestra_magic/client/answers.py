@@ -21,6 +21,10 @@ from .keys import MASK, Key
 from .settings import Endpoint
 
 DETAIL_CHARACTERS = 600
+MOST_FAULTS = 20
+"""Lines of an error that lists faults."""
+WORDS = ("detail", "message", "error", "msg")
+"""The members of an error body that say what is wrong."""
 LONGEST_PAUSE = 86_400.0
 """What a server can ask for by ``Retry-After``, in seconds: a day."""
 
@@ -111,20 +115,43 @@ def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
         )
     if status >= 500:
         return ServerError(f"{host} failed ({status}){tail}", status=status, retry_after=retry_after(raw.headers))
+    faults = _faults(raw, endpoint.key)
+    if len(faults) > 1:
+        more = [f"… and {len(faults) - MOST_FAULTS} more"] if len(faults) > MOST_FAULTS else []
+        tail = "\n  ".join([f": {len(faults)} faults", *faults[:MOST_FAULTS], *more])
     return ServerError(f"{host} did not accept the request ({status}){tail}", status=status)
+
+
+def _faults(raw: Raw, key: Key) -> list[str]:
+    """Return each fault that an error body lists, in one line and without the key."""
+    try:
+        data = json.loads(_text(raw, key))
+        if isinstance(data, Mapping):
+            data = next((data[name] for name in WORDS if data.get(name)), None)
+        return [_short(_words(each), key) for each in data] if isinstance(data, list) else []
+    except (ValueError, RecursionError):
+        return []
 
 
 def detail(raw: Raw, key: Key) -> str:
     """Return what an error body says, in one line and without the key."""
-    # Masked before anything is cut off: half of a key is one too many.
-    body = raw.body.replace(key.reveal().encode(), MASK.encode())
-    text = body[:100_000].decode("utf-8", "replace").strip()
+    text = _text(raw, key)
     try:
         said = _words(json.loads(text))
     except (ValueError, RecursionError):
         title = re.search(r"<title[^>]*>(.*?)</title>", text[:10_000], re.IGNORECASE | re.DOTALL)
         is_page = text[:1] == "<"
         said = html.unescape(title.group(1)) if title else "" if is_page else text
+    return _short(said, key)
+
+
+def _text(raw: Raw, key: Key) -> str:
+    # Masked before anything is cut off: half of a key is one too many.
+    body = raw.body.replace(key.reveal().encode(), MASK.encode())
+    return body[:100_000].decode("utf-8", "replace").strip()
+
+
+def _short(said: str, key: Key) -> str:
     said = _line(key.mask(said))
     return said if len(said) <= DETAIL_CHARACTERS else said[:DETAIL_CHARACTERS] + "…"
 
@@ -158,7 +185,7 @@ def _words(data: Any) -> str:
     if isinstance(data, str):
         return data
     if isinstance(data, Mapping):
-        for name in ("detail", "message", "error", "msg"):
+        for name in WORDS:
             if data.get(name):
                 where = data.get("loc") or [data[k] for k in ("node", "field") if isinstance(data.get(k), str)]
                 place = ".".join(str(part) for part in where) if isinstance(where, list) else ""

@@ -40,6 +40,7 @@ class Catalog:
 
     def forget(self) -> None:
         """Have the list fetched anew at the next need: it has changed."""
+        self._workflows = ()
         self._loaded = float("-inf")
         self._looked = ("", float("-inf"))
 

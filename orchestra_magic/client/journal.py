@@ -147,6 +147,15 @@ def find(run_id: str, base_url: str) -> tuple[str, str] | None:
     return (fitting[0], known[fitting[0]]) if len(fitting) == 1 else None
 
 
+def find_elsewhere(run_id: str, base_url: str) -> tuple[str, str, str] | None:
+    """Return address, id and workflow of a run that was started here on a server other than ``base_url``."""
+    for other in dict.fromkeys(each.base_url for each in reversed(entries()) if each.base_url != base_url):
+        found = find(run_id, other)
+        if found is not None:
+            return other, *found
+    return None
+
+
 def digest(inputs: Mapping[str, Any]) -> str:
     """Return what tells equal inputs apart from others without saying anything of them."""
     canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, OrchestraConfigError, OrchestraUsageError, RunUnconfirmed, ServerError
-from . import api, discovery, embedded, journal, records, settings
+from . import api, coming_back, discovery, embedded, journal, records, settings
 from .answers import Answer
 from .catalog import Catalog
 from .journal import Entry
@@ -98,11 +98,15 @@ class Orchestra:
         """
         if isinstance(name, Workflow):
             return name
-        listed = {each.id: each for each in self._catalog.current(self.base_url)}
+        listed = {each.id: each for each in self.current()}
         workflow_id = self._catalog.resolve(name, self.base_url)
         if workflow_id not in listed:
             raise NotFound(f"No workflow has the id {name!r}. `%orchestra_workflows` lists what there is.", status=404)
         return listed[workflow_id]
+
+    def current(self) -> Sequence[Workflow]:
+        """Return all workflows, as they were at most 30 s ago."""
+        return self._catalog.current(self.base_url)
 
     def known(self, workflow_id: str) -> Workflow | None:
         """Return a workflow as it was last listed, without asking the server."""
@@ -130,7 +134,7 @@ class Orchestra:
             Input names and values. Numpy, pandas, dataclasses and the like become JSON, or are refused.
         reuse : bool
             Take an earlier run with the same inputs, of this computer and on this server, that is completed
-            or still going on, instead of starting another.
+            or still going on, instead of starting another. A run from before the workflow's last update is not taken.
 
         Returns
         -------
@@ -218,25 +222,9 @@ class Orchestra:
         Raises
         ------
         NotFound
-            If no workflow has this run.
+            If no workflow has this run, or it was started on another server.
         """
-        if workflow is not None:
-            return Run(self, run_id, self.resolve(workflow))
-        journaled = journal.find(run_id, self.base_url)
-        if journaled is not None:
-            return Run(self, *journaled)
-        for each in self._catalog.current(self.base_url):
-            run = Run(self, run_id, each.id)
-            try:
-                run.refresh()
-            except (NotFound, ServerError):
-                continue
-            if run.latest.started_at or run.latest.status != "unknown":
-                return run
-        raise NotFound(
-            f"No workflow has a run {run_id}. If its workflow is not listed any more, name it by --workflow.",
-            status=404,
-        )
+        return coming_back.run(self, run_id, workflow)
 
     def history(self, workflow: str | Workflow, *, limit: int = 100, offset: int = 0) -> list[Run]:
         """Return the runs of a workflow, newest first.

@@ -60,7 +60,7 @@ class Step:
     """One node of one run.
 
     ``node`` is the node's name in the graph; ``duration`` is in seconds; ``tokens`` is what the server
-    counted, or what a model's answer says it used.
+    counted, or what a model's answer says it used; ``notes`` is what the server says of how it came about.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Step:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     tokens: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -150,6 +151,7 @@ def run_states(data: Any) -> list[RunState]:
 
 def step(data: Mapping[str, Any]) -> Step:
     """Read one step."""
+    notes = data.get("step_metadata")
     return Step(
         id=str(data.get("id") or ""),
         node=str(data.get("node_id") or data.get("node") or data.get("name") or "?"),
@@ -160,6 +162,7 @@ def step(data: Mapping[str, Any]) -> Step:
         started_at=moment(data.get("start_time")),
         ended_at=moment(data.get("end_time")),
         tokens=_tokens(data),
+        notes=notes if isinstance(notes, Mapping) else {},
         raw=data,
     )
 

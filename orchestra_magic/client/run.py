@@ -93,6 +93,11 @@ class Run:
         return None if self._born is None else time.monotonic() - self._born
 
     @property
+    def seen_at(self) -> datetime | None:
+        """When the server was last heard of this run, None where it was not yet."""
+        return self._seen_at
+
+    @property
     def latest(self) -> RunState:
         """What is known without asking the server."""
         return self._state or RunState(self.id, "unknown")

@@ -50,7 +50,7 @@ def state(seen: RunState, hidden: frozenset[str]) -> RunState:
 
 def step(seen: Step, hidden: frozenset[str]) -> Step:
     """Return a step as it may be shown."""
-    return _record(seen, hidden, "inputs", "outputs", "error")
+    return _record(seen, hidden, "inputs", "outputs", "error", "notes")
 
 
 def _record(seen: _Seen, hidden: frozenset[str], *names: str) -> _Seen:

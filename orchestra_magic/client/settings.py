@@ -152,6 +152,11 @@ def checked_url(url: str) -> str:
     return url.strip().rstrip("/")
 
 
+def named(base_url: str) -> str:
+    """Return a server as a sentence names it."""
+    return "the embedded Orchestra" if base_url == LOCAL else base_url
+
+
 def host_of(url: str) -> str:
     """Return host and port of a URL in lower case, the port only where it is not the scheme's own."""
     parts = urlsplit(url)

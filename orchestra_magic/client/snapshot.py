@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OrchestraError
@@ -25,7 +26,7 @@ class Snapshot:
     """A run at one moment, complete by itself.
 
     ``graph`` is empty where it is not known; ``note`` and ``trouble`` are sentences or empty: with trouble, what
-    is known of a run that goes on may be old.
+    is known of a run that goes on may be old. ``as_of`` is when the server last said so, by this computer's clock.
     """
 
     state: RunState
@@ -37,6 +38,7 @@ class Snapshot:
     age: float | None = None
     note: str = ""
     trouble: str = ""
+    as_of: datetime | None = None
 
 
 def snapshot(run: Run, *, look: bool = True) -> Snapshot:
@@ -58,6 +60,7 @@ def snapshot(run: Run, *, look: bool = True) -> Snapshot:
         age=run.age,
         note=run.note,
         trouble=secrecy.masked(trouble, hidden),
+        as_of=run.seen_at,
     )
 
 

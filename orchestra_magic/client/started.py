@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFound, OrchestraError
-from . import api, journal, records, secrecy
+from . import api, journal, records, secrecy, settings
 from .journal import Entry
 from .listing import Runs
 from .records import RunState
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """How many histories are asked for at the same time."""
+SERVERS = 5
+"""How many others are named where nothing was started on this one."""
 
 
 class Started(Runs):
@@ -59,7 +62,8 @@ class Started(Runs):
             )
             for entry, run in self._rows
         ]
-        return listings.started(rows, self._notes())
+        server = settings.named(self._orchestra.base_url)
+        return listings.started(rows, self._notes(), empty=f"This computer has started no runs on {server}.")
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(self._repr_mimebundle_()["text/plain"])
@@ -76,7 +80,17 @@ class Started(Runs):
                 f"{what} had no answer, so it is not known whether there is a run: "
                 "`orchestra.reconcile(orchestra.runs().unconfirmed[0])` looks for the newest."
             )
-        return notes
+        return notes if self._rows else [*notes, *_elsewhere(self._orchestra.base_url)]
+
+
+def _elsewhere(server: str) -> list[str]:
+    """Return what the journal has on other servers than ``server``, in a sentence for each."""
+    counts = Counter(entry.base_url for entry in journal.entries() if entry.base_url != server)
+    return [
+        f"It has started {'1 run' if count == 1 else f'{count} runs'} on {settings.named(other)}: "
+        f"`%orchestra_connect {other}` goes there."
+        for other, count in counts.most_common(SERVERS)
+    ]
 
 
 def started(orchestra: Orchestra, limit: int) -> Started:

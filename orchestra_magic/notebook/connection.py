@@ -16,13 +16,16 @@ from ..views.words import clean, escape
 
 @dataclass(frozen=True)
 class Connection:
-    """One server, with its number of workflows. The key is never shown."""
+    """One server, with its number of workflows, or with what is ``missing``. The key is never shown."""
 
     base_url: str
     embedded: bool
     workflows: int
+    missing: str = ""
 
     def __str__(self) -> str:
+        if self.missing:
+            return f"Not connected; Orchestra at {clean(self.base_url)} would be asked. {self.missing}"
         which = "the embedded Orchestra" if self.embedded else "Orchestra"
         count = "1 workflow" if self.workflows == 1 else f"{self.workflows} workflows"
         return f"Connected to {which} at {clean(self.base_url)} (key ********): {count}."
@@ -54,12 +57,15 @@ def connect(orchestra: Orchestra, where: str | None) -> Connection:
 
 
 def _look(orchestra: Orchestra, *, ask: bool) -> Connection:
+    where = settings.address()
     try:
         endpoint = settings.resolve()
     except OrchestraConfigError as error:
-        if not ask or settings.address() == settings.LOCAL:
+        if where == settings.LOCAL:
             raise
-        host = settings.host_of(settings.address())
+        if not ask:
+            return Connection(where, embedded=False, workflows=0, missing=str(error))
+        host = settings.host_of(where)
         settings.chosen.keys[host] = _prompted(host, error)
         endpoint = settings.resolve()
     count = len(orchestra.workflows())

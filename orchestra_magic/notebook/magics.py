@@ -125,7 +125,20 @@ class OrchestraMagics(OrchestraConfig, Magics):
         option("--no-trust", dest="trust", action="store_false", help="It may run in a sandbox only."),
     )
     def orchestra_upload(self, options: Namespace, cell: str | None) -> Any:
-        """Give the server a workflow: the graph in the cell as YAML or JSON, or in a file."""
+        """Give the server a workflow: the graph in the cell as YAML or JSON, or in a file.
+
+        ``input_data`` says what it takes, ``{{x}}`` stands for a value, and the edges lead from START to END.
+
+        Examples::
+
+            %%orchestra_upload square
+            input_data: {x: number}
+            nodes:
+              squared: {type: code, metadata: {code: "{{x}} ** 2"}}
+            edges: [[START, squared], [squared, END]]
+
+            %orchestra_upload daily.yaml --name daily
+        """
         from . import upload  # only for those who upload
 
         return upload.upload(self.orchestra, options, cell, self.shell.user_ns)

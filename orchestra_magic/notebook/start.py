@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..client import checks
-from ..errors import OrchestraInputError, OrchestraUsageError
+from ..client.snapshot import snapshot
+from ..errors import OrchestraInputError, OrchestraUsageError, RunFailed
+from ..views import card
 from . import namespace, watching
 
 if TYPE_CHECKING:
@@ -56,6 +58,10 @@ def bound(shell: InteractiveShell, options: argparse.Namespace, run: Run, watch:
     try:
         if waits:
             run.wait(options.timeout, told=shown.update if shown else None)
+    except RunFailed as error:
+        if isinstance(shown, watching.Card):
+            error.brief = card.brief(snapshot(run, look=False))
+        raise
     finally:
         if shown is not None:
             shown.leave()

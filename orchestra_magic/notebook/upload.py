@@ -31,6 +31,9 @@ def upload(orchestra: Orchestra, options: Namespace, cell: str | None, variables
     if cell is not None and cell.strip():
         graph, name = unwrapped(parse(cell, first_line=CELL_LINE))
         return orchestra.upload(graph, name=options.source or name, trusted=True)
+    if cell is not None:
+        other = f"%orchestra_upload {options.source or 'FILE'}"
+        raise OrchestraUsageError(f"The cell is empty: write the graph below its first line; a file goes by `{other}`.")
     if options.source is None:
         raise OrchestraUsageError("There is no graph: write it in the cell, or name a file or a $variable.")
     found = namespace.expanded(options.source, variables, "FILE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import diagram
@@ -38,7 +38,9 @@ def runs(found: Iterable[tuple[RunState, str]]) -> Table:
     return Table(["run", "status", "started (UTC)", "time", "inputs", "outputs"], rows, empty="There are no runs.")
 
 
-def started(found: Iterable[tuple[str, datetime, RunState | None]], notes: Iterable[str]) -> dict[str, str]:
+def started(
+    found: Iterable[tuple[str, datetime, RunState | None]], notes: Sequence[str], *, empty: str
+) -> dict[str, str]:
     """Return starts as text and HTML: each with its workflow, its time, and its run where there is one for certain."""
     rows = [
         [
@@ -53,7 +55,7 @@ def started(found: Iterable[tuple[str, datetime, RunState | None]], notes: Itera
         for workflow, sent_at, state in found
     ]
     head = ["run", "workflow", "status", "started (UTC)", "time", "inputs", "outputs"]
-    table = Table(head, rows, empty="This computer has started no runs on this server.")
+    table = Table(head, rows, empty=clean(empty))
     said = [clean(note) for note in notes]
     html = table.html() + "".join(f"<p>{escape(note)}</p>" for note in notes)
     return {"text/plain": "\n".join([table.text(), *said]), "text/html": html}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .words import NOT_TYPESET, clean, escape
+from .words import NOT_TYPESET, WRAPPED, clean, escape
 
 if TYPE_CHECKING:
     from ..client.preview import Preview
@@ -20,7 +20,7 @@ def text(shown: Preview) -> str:
 def html(shown: Preview) -> str:
     """Return the same as HTML."""
     notes = "".join(f"<br>{escape(note)}" for note in shown.notes)
-    wire, curl = (f'<pre style="white-space:pre-wrap">{escape(part)}</pre>' for part in (_wire(shown), shown.curl))
+    wire, curl = (f'<pre style="{WRAPPED}">{escape(part)}</pre>' for part in (_wire(shown), shown.curl))
     return f"<div {NOT_TYPESET}><p><b>{_TITLE}</b>{notes}</p>{wire}<p>As a line for a shell:</p>{curl}</div>"
 
 

@@ -51,7 +51,8 @@ class Table:
 
 
 def _style(cell: str) -> str:
-    return "text-align:left;white-space:nowrap" if len(cell) <= UNBROKEN else "text-align:left"
+    wide = "min-width:12em;overflow-wrap:anywhere"  # a word that is too long for the page stays on it
+    return f"text-align:left;{'white-space:nowrap' if len(cell) <= UNBROKEN else wide}"
 
 
 def _short(cell: str) -> str:

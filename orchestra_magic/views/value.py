@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .table import Table
-from .words import clean, dump, escape, line, results
+from .words import WRAPPED, clean, dump, escape, line, results
 
 LONG = 1_000
 """Characters shown at first; the rest stands behind "all"."""
 ROWS = 20
 """Rows or members shown at first."""
+LINES = 12
+"""Lines of a program that stands open."""
 MOST = 5_000
 """Characters that a saved card holds of one value; the run itself has the rest."""
 DEEPEST = 6
@@ -72,12 +74,21 @@ def _tree(value: Mapping[str, Any], deep: int) -> str:
     for name, member in list(value.items())[:ROWS]:
         inner = results(member)
         large = isinstance(inner, Mapping | list) and len(dump(inner)) > 100 and _table(inner) is None
-        # A code node's program: no line of it is prose.
-        plain = verbatim(inner) if name == "code" and isinstance(inner, str) else html(inner, deep)
+        plain = _program(inner) if name == "code" and isinstance(inner, str) else html(inner, deep)
         shown = _folded(line(inner, 60), plain) if large else plain
         head = f'<th scope="row" style="{_TOP}">{escape(line(name, 200))}</th>'
         rows.append(f'<tr style="background:none">{head}<td style="{_TOP}">{shown}</td></tr>')
     return f"<table><tbody>{''.join(rows)}</tbody></table>" + _all(value, len(value) > ROWS)
+
+
+def _program(code: str) -> str:
+    """Return a code node's program, a long one folded: no line of it is prose."""
+    lines = code.count("\n") + 1
+    return (
+        verbatim(code)
+        if lines <= LINES
+        else _folded(f"{lines} lines", _pre(code if len(code) <= MOST else code[:MOST] + "…"))
+    )
 
 
 def _table(value: Any) -> Table | None:
@@ -124,4 +135,4 @@ def _prose(value: str) -> str:
 
 
 def _pre(value: str, more: str = "") -> str:
-    return f'<pre style="{more}white-space:pre-wrap;overflow-wrap:anywhere;margin:0">{escape(value)}</pre>'
+    return f'<pre style="{more}{WRAPPED};margin:0">{escape(value)}</pre>'

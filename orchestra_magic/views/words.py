@@ -14,6 +14,7 @@ MARKS = {
     "queued": "○",
     "running": "◐",
     "completed": "✔",
+    "completed with errors": "⚠",
     "success": "✔",
     "succeeded": "✔",
     "failed": "✘",
@@ -28,8 +29,21 @@ MARKS = {
 }
 UNKNOWN_MARK = "·"
 
+# Pills bring their own ground, so that they read the same in a light and a dark theme.
+_GOOD, _DOUBTFUL, _BAD, _BUSY, _PLAIN = (
+    "#0b5a28;background:#dff3e4",
+    "#6b4300;background:#fdefcf",
+    "#8a1212;background:#fde4e4",
+    "#0b4a8a;background:#e1eefc",
+    "#3c3c3c;background:#ececec",
+)
+_COLOURS = {"✔": _GOOD, "⚠": _DOUBTFUL, "✘": _BAD, "◐": _BUSY, "○": _BUSY}
+
 NOT_TYPESET = 'class="tex2jax_ignore mathjax_ignore"'
 """The attribute of HTML in which "$5 and $10" stays what it is: Jupyter takes dollars for formulas."""
+
+WRAPPED = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+"""The style of a ``pre`` that breaks its lines between words: Jupyter's own style breaks them anywhere."""
 
 _KEPT = {"\n", "\t"}
 _HIDING = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -135,6 +149,12 @@ def clock(moment: datetime | None) -> str:
 def mark(status: str) -> str:
     """Return a status with its mark: the word is always there, the colour never alone."""
     return f"{MARKS.get(status, UNKNOWN_MARK)} {line(status, 40)}"
+
+
+def pill(status: str) -> str:
+    """Return a status as HTML: mark, word and colour."""
+    colour = _COLOURS.get(MARKS.get(status, ""), _PLAIN)
+    return f'<b style="color:{colour};padding:1px 7px;border-radius:9px">{escape(mark(status))}</b>'
 
 
 def fault(value: Any) -> str:

@@ -218,6 +218,8 @@ def complete(output: Locator) -> None:
     if steps.get_attribute("open") is None:
         steps.locator("summary").first.click()
     expect(steps.locator("details summary").first).to_be_visible()
+    breaks = "element => [...element.querySelectorAll('div pre')].map(pre => getComputedStyle(pre).wordBreak)"
+    assert set(output.locator(".jp-RenderedHTML").first.evaluate(breaks)) <= {"normal"}
     assert output.locator("script, style, link, iframe, [onerror], [onclick]").count() == 0
     assert output.locator("[src]:not([src^='data:']), [href]").count() == 0
 

@@ -143,6 +143,11 @@ def test_steps_come_in_the_order_they_began() -> None:
     assert [step.node for step in records.steps([late, {"node_id": "c"}, early, "junk"])] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize(("said", "notes"), [({"quality": "demo"}, {"quality": "demo"}), (None, {}), ("junk", {})])
+def test_what_a_server_notes_of_a_step(said: object, notes: object) -> None:
+    assert records.step({"node_id": "a", "step_metadata": said}).notes == notes
+
+
 GRAPH = {
     "nodes": {
         "one": {"type": "code", "metadata": {"code": "len({{rows}})"}},

@@ -77,6 +77,7 @@ def failed(server: Scripted, orchestra: Orchestra) -> Orchestra:
     run = {"id": RUN, "status": "failed", "inputs": {"token": TOKEN}, "error": f"refused {TOKEN!r}", **ended}
     run |= {"outputs": [TOKEN], "all_outputs": {TOKEN: {"sent": f"Bearer {TOKEN}"}}}
     step = {"node_id": "ask", "status": "failed", "inputs": {"h": TOKEN}, "outputs": {"o": TOKEN}, "error": TOKEN}
+    step["step_metadata"] = {"note": f"asked with {TOKEN}"}
     server.on("GET", "/workflows", [listed])
     server.on("GET", f"/workflows/{WF}/runs", [run])
     server.on("GET", f"/workflows/{WF}/runs/{RUN}", [run])

@@ -95,6 +95,18 @@ def test_the_id_that_the_list_shows_is_enough_to_come_back(orchestra: Orchestra,
             orchestra.run(unclear)
 
 
+def test_a_run_of_another_server_is_said_to_be_there(orchestra: Orchestra, far: Scripted) -> None:
+    for run_id, server in (("aaaaaaaa-1", "https://old.example/api"), ("bbbbbbbb-2", "https://old.example/api")):
+        journal.intended(run_id, base_url=server, workflow_id=WORKFLOWS[0], digest="d")
+        journal.started(run_id, run_id)
+    far.on("GET", f"/workflows/{WORKFLOWS[0]}/runs/bbbbbbbb-2", [{"id": "bbbbbbbb-2", "status": "running"}])
+    for workflow in (None, WORKFLOWS[0]):
+        with pytest.raises(NotFound, match=r"Run aaaaaaaa was started on https://old.example/api, and this is http://"):
+            orchestra.run("aaaaaaaa-1", workflow=workflow)
+        # A server that has changed its address still has it.
+        assert orchestra.run("bbbbbbbb", workflow=workflow).latest.status == "running"
+
+
 def lose(orchestra: Orchestra, far: Scripted) -> RunUnconfirmed:
     """Start a run whose answer is lost, and which no history shows."""
     far.on("POST", f"/workflows/{WORKFLOWS[0]}/execute", Reply(act=reset))

@@ -105,6 +105,84 @@ def test_reuse_of_a_run_that_the_server_forgot_is_a_new_one(orchestra: Orchestra
     assert orchestra.execute(WF, INPUTS, reuse=True).id == "r2"
 
 
+def listed(server: Scripted, updated_at: str | None) -> None:
+    server.on("GET", "/workflows", [{"workflow_id": WF, "name": "daily", "updated_at": updated_at}])
+
+
+@pytest.mark.parametrize(
+    ("updated_at", "taken", "doubted"),
+    [
+        ("2000-01-01 00:00:00+00:00", True, False),
+        ("2999-01-01 00:00:00+00:00", False, False),
+        (None, True, True),
+    ],
+)
+def test_reuse_takes_no_run_from_before_an_update(
+    orchestra: Orchestra, server: Scripted, updated_at: str | None, taken: bool, doubted: bool
+) -> None:
+    server.on("POST", f"/workflows/{WF}/execute", {"run_id": "r1"}, {"run_id": "r2"})
+    states(server, r1="completed", r2="running")
+    listed(server, "2000-01-01 00:00:00+00:00")
+    orchestra.execute("daily", INPUTS)  # its list is fresh, and is not to be trusted for this
+    listed(server, updated_at)
+    again = orchestra.execute("daily", INPUTS, reuse=True)
+    assert again.id == ("r1" if taken else "r2")
+    assert ("the workflow may have changed since" in again.note) is doubted
+
+
+def test_reuse_goes_by_the_clock_of_the_server_too(orchestra: Orchestra, server: Scripted) -> None:
+    """By our clock the run began after the update, by that of the server before it."""
+    server.on("POST", f"/workflows/{WF}/execute", {"run_id": "r1"}, {"run_id": "r2"})
+    run = {"id": "r1", "status": "completed", "start_time": "2020-01-01T00:00:00Z"}
+    server.on("GET", f"/workflows/{WF}/runs/r1", [run])
+    listed(server, "2020-01-02 00:00:00+00:00")
+    orchestra.execute(WF, INPUTS)
+    assert orchestra.execute(WF, INPUTS, reuse=True).id == "r2"
+
+
+def test_reuse_of_a_workflow_that_was_uploaded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = LocalServer(tmp_path).start()
+    try:
+        monkeypatch.setenv("ORCHESTRA_HOME", str(tmp_path))
+        orchestra = Orchestra("local")
+
+        def result(power: int, *, reuse: bool = False) -> Any:
+            node = {"type": "code", "metadata": {"code": f"{{{{x}}}} ** {power}"}}
+            edges = [["START", "y"], ["y", "END"]]
+            orchestra.upload({"nodes": {"y": node}, "edges": edges}, name="my-first")
+            run = orchestra.execute("my-first", {"x": 7}, reuse=reuse).wait()
+            return run.all_outputs["y"]["data"]["results"]
+
+        assert result(2) == 49
+        assert result(3, reuse=True) == 343
+        again = orchestra.execute("my-first", {"x": 7}, reuse=True)
+        assert "Taken instead of a new run" in again.note
+        assert "may have changed" not in again.note
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "updated_at", "said"),
+    [
+        ("completed", "2000-01-01 00:00:00+00:00", "; --reuse would have taken it."),
+        ("completed", None, "; --reuse would have taken it."),
+        ("failed", "2000-01-01 00:00:00+00:00", ""),
+        ("completed", "2999-01-01 00:00:00+00:00", ""),
+    ],
+)
+def test_a_twin_is_said_to_be_reusable_only_where_it_is(
+    orchestra: Orchestra, server: Scripted, status: str, updated_at: str | None, said: str
+) -> None:
+    server.on("POST", f"/workflows/{WF}/execute", {"run_id": "first"}, {"run_id": "second"})
+    states(server, first=status)
+    listed(server, updated_at)
+    first = orchestra.execute("daily", INPUTS)
+    first.wait(check=False)
+    note = orchestra.execute("daily", INPUTS).note
+    assert note == (f"Run first of this session had the same inputs{said}" if said else "")
+
+
 def test_a_twin_is_sent_and_mentioned(orchestra: Orchestra, server: Scripted) -> None:
     server.on("POST", f"/workflows/{WF}/execute", {"run_id": "first"}, {"run_id": "second"}, {"run_id": "third"})
     assert orchestra.execute(WF, INPUTS).note == ""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local.embedded import LocalServer
 from scripted import Reply, Scripted
 
 from orchestra_magic import NotFound, OrchestraConfigError, OrchestraInputError, OrchestraUsageError, ServerError
-from orchestra_magic.client import settings
+from orchestra_magic.client import journal, settings
 
 from .cells import Cells
 from .workflows import EXECUTE, RUN, WF, run_json
@@ -91,6 +94,32 @@ def test_connect_elsewhere_asks_for_a_key_of_its_own(
     cells.run(f"%orchestra_connect {connected.base_url}")
     assert asked == [f"API key for {settings.host_of(connected.base_url)}: "]
     assert connected.said[-1].headers["Authorization"] == "Bearer sk-typed"
+
+
+def test_connect_without_a_key_says_where_and_that_there_is_none(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORCHESTRA_BASE_URL")
+    monkeypatch.delenv("ORCHESTRA_API_KEY")
+    for text in cells.bundle(cells.run("%orchestra_connect")).values():
+        assert settings.HOSTED in text
+        assert "There is no API key for orchestra.arcee.ai." in text
+        assert "%orchestra_connect local" in text
+
+
+def test_after_a_restart_the_journal_says_where_a_run_is(cells: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(2):
+        journal.intended(f"k{n}", base_url="local", workflow_id=WF, digest="d")
+        journal.started(f"k{n}", f"{n}{RUN}")
+    monkeypatch.delenv("ORCHESTRA_BASE_URL")
+    monkeypatch.delenv("ORCHESTRA_API_KEY")
+    for options in ("", f" --workflow {WF}"):
+        error = cells.fail(f"%orchestra_run 0{RUN}{options}")
+        assert isinstance(error, NotFound)
+        assert "was started on the embedded Orchestra" in str(error)
+        assert "Type `%orchestra_connect local` first." in str(error)
+        assert "API key" not in str(error)
+    for text in cells.bundle(cells.run("%orchestra_runs")).values():
+        assert f"This computer has started no runs on {settings.HOSTED}." in text
+        assert "It has started 2 runs on the embedded Orchestra: `%orchestra_connect local` goes there." in text
 
 
 def test_a_connection_that_fails_keeps_the_one_before(
@@ -200,8 +229,39 @@ def test_every_fault_of_an_upload_is_named(cells: Cells, connected: Scripted) ->
         {"node": "b", "field": "then", "message": "no such node"},
     ]
     connected.on("POST", "/workflows", Reply(400, {"detail": faults}))
-    with pytest.raises(ServerError, match="a.type: unknown type; b.then: no such node"):
+    with pytest.raises(ServerError) as caught:
         cells.run("%%orchestra_upload\nnodes: {}")
+    first, *rest = str(caught.value).split("\n")
+    assert first.endswith(" did not accept the request (400): 2 faults")
+    assert rest == ["  a.type: unknown type", "  b.then: no such node"]
+    connected.on("POST", "/workflows", Reply(400, {"detail": faults[:1]}))
+    with pytest.raises(ServerError, match=r"\(400\): a.type: unknown type\.$"):
+        cells.run("%%orchestra_upload\nnodes: {}")
+    connected.on("POST", "/workflows", Reply(400, {"detail": faults * 20}))
+    with pytest.raises(ServerError, match=r"40 faults\n(  .*\n){20}  … and 20 more$"):
+        cells.run("%%orchestra_upload\nnodes: {}")
+
+
+@pytest.mark.parametrize("name", ["my-first", ""])
+def test_an_upload_of_an_empty_cell_says_that_it_is_empty(cells: Cells, connected: Scripted, name: str) -> None:
+    with pytest.raises(OrchestraUsageError, match="The cell is empty: write the graph"):
+        cells.run(f"%%orchestra_upload {name}\n")
+    assert connected.posts == []
+
+
+def test_the_graph_that_the_help_of_an_upload_shows_is_taken(cells: Cells, tmp_path: Path, monkeypatch: Any) -> None:
+    lines = inspect.cleandoc(cells.shell.find_line_magic("orchestra_upload").__doc__).split("\n")
+    begin = next(n for n, line in enumerate(lines) if "%%orchestra_upload" in line)
+    example = textwrap.dedent("\n".join(lines[begin : lines.index("", begin)]))
+    server = LocalServer(tmp_path).start()
+    try:
+        monkeypatch.setenv("ORCHESTRA_HOME", str(tmp_path))
+        cells.run("%orchestra_connect local")
+        cells.run(example)
+        run = cells.run("%%orchestra_execute square -w\nx: 7")
+        assert run.all_outputs["squared"]["data"]["results"] == 49
+    finally:
+        server.close()
 
 
 def test_a_variable_names_the_workflow(cells: Cells, connected: Scripted) -> None:

@@ -244,6 +244,20 @@ def test_papermill_stops_and_keeps_the_card(
     assert cells[2].outputs == []
 
 
+def test_a_long_error_stands_whole_on_the_card_alone(
+    environment: dict[str, str], far: Scripted, tmp_path: Path
+) -> None:
+    long = "no such model; " * 20 + "choose another"
+    far.on("GET", STATE, run_json("failed", error=long))
+    _, _, cells = papermilled(environment, tmp_path, f"%%orchestra_execute {WF} --wait\nprompt: hi")
+    card, error = cells[1].outputs
+    assert long in card["data"]["text/html"]
+    assert long in error["evalue"]
+    (line,) = error["traceback"]
+    assert line.startswith("RunFailed: Run fda37c90 ended as failed: no such model;")
+    assert line.endswith("… The card above says all.")
+
+
 def test_papermill_keeps_the_card_of_a_run_that_ends_after_its_cell(
     environment: dict[str, str], far: Scripted, tmp_path: Path
 ) -> None:

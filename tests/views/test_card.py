@@ -106,6 +106,40 @@ def test_the_card_needs_nothing_else() -> None:
         assert "\u202e" not in text
 
 
+def answered(notes: Any, *, end: str = "stop", node: str = "ask") -> Step:
+    outputs = {"choices": [{"message": {"content": "Hi"}, "finish_reason": end}]}
+    return Step("1", node, "completed", {"model": "virtuoso-large"}, outputs, notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            answered({"model": "SmolLM2-135M", "quality": "demo quality", "endpoint": "here"}),
+            "ask: SmolLM2-135M answered, not virtuoso-large; demo quality.",
+        ),
+        (answered({"quality": "demo quality"}), "ask: demo quality."),
+        (answered({}, end="length"), "ask: the answer is cut off, at the most tokens that it may have."),
+        (answered({"mode": "full_text", "note": "searched by words alone"}), "ask: searched by words alone."),
+        (answered({"model": 1, "quality": [], "note": {}, "endpoint": "there"}), None),
+    ],
+)
+def test_what_a_result_is_worth_stands_on_the_face_of_the_card(step: Step, said: str | None) -> None:
+    shown = seen(outputs="Hi", steps=[step])
+    face = card.html(shown).split("<img")[0]
+    if said is None:
+        assert "ask:" not in card.text(shown) + face
+    else:
+        assert f"  {said}\n" in card.text(shown)
+        assert said in face
+
+
+def test_nodes_with_the_same_to_say_share_a_line() -> None:
+    shown = seen(steps=[answered({"quality": "demo"}, node=f"n{n}") for n in range(5)])
+    assert card.text(shown).count("demo") == 1
+    assert "n0, n1, n2 and 2 more: demo." in card.text(shown)
+
+
 def test_the_picture_says_each_status_in_words_too() -> None:
     page = Page(card.html(seen("running")))
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
@@ -152,12 +186,85 @@ def test_a_card_that_may_be_old_says_so() -> None:
     assert "not current" not in card.headline(seen("completed", trouble="The steps are not to be had."))
 
 
+def test_a_run_that_goes_on_says_as_of_when_by_the_clock_of_this_computer() -> None:
+    moment = BEGUN.astimezone().strftime("as of %H:%M:%S")
+    going = seen("running", as_of=BEGUN)
+    assert f"12 s · {moment}" in Page(card.html(going)).text
+    assert f"12 s · {moment}" in card.text(going)
+    assert "as of" not in card.headline(going)  # a terminal's line is written over and over
+    over = seen("completed", as_of=BEGUN)
+    assert "as of" not in card.text(over) + card.html(over)
+
+
 def test_a_step_that_failed_stands_open() -> None:
     def opened(shown: Snapshot) -> list[bool]:
         return ["open" in attributes for tag, attributes in Page(card.html(shown)).tags if tag == "details"]
 
     assert opened(seen("failed", error="boom")) == [True, False, True]
     assert opened(seen(outputs="Hi")) == [False, False, False]
+
+
+LINES = "\n".join(f"x = {n}" for n in range(13))
+COLUMN = "ValueError: the table has no column 'nope'; it has: species, x"
+WANTING = "{{groups}} has no value, because 'load' failed: "
+
+
+def failed_for_want(status: str = "failed", **members: Any) -> Snapshot:
+    """A run like those of the embedded server: its first step failed, so that its second had no value."""
+    context = {"run_id": "fda37c90-dd1c-4317-82d1", "input_data": {"value": "nope", "limit": 3}}
+    values = {"code": LINES, "values": {"value": "nope", "limit": 3}, "timeout": 60.0, **context}
+    steps = (Step("1", "load", status, values, None, COLUMN), Step("2", "ask", status, context, None, WANTING + COLUMN))
+    return seen(status, inputs={"value": "nope"}, steps=steps, **members)
+
+
+def test_a_failed_run_says_first_the_error_that_began_it_and_says_it_once() -> None:
+    shown = failed_for_want(error=f"ask: {WANTING}{COLUMN}")
+    page, text = Page(card.html(shown)), card.text(shown)
+    for said in (page.text, text):
+        assert COLUMN in said
+        assert "rror in load" in said
+        assert "null" not in said
+    assert page.text.count(COLUMN) == 1
+    assert page.text.index(COLUMN) < page.text.index("Inputs")
+    assert f"{WANTING}…" in page.text
+    assert page.text.count("see above") == 1
+    assert card.brief(shown).startswith("Run fda37c90 ended as failed: load: ValueError")
+    assert COLUMN not in card.brief(shown)
+
+
+def test_a_failed_run_says_what_its_server_says_beside_the_error_of_a_step() -> None:
+    page = Page(card.html(failed_for_want(error=f"3 attempts, the last with {COLUMN}.")))
+    assert page.text.count(COLUMN) == 1
+    assert "3 attempts, the last with …" in page.text
+    page = Page(card.html(failed_for_want(error="the worker was lost")))
+    assert "Error the worker was lost" in page.text
+
+
+@pytest.mark.parametrize("error", ["the run was cancelled", None])
+def test_a_cancelled_run_shows_no_outputs_that_it_does_not_have(error: str | None) -> None:
+    steps = (Step("1", "load", "completed", {}, 3), Step("2", "ask", "cancelled", {"prompt": "why?"}))
+    shown = seen("cancelled", error=error, steps=steps)
+    for said in (Page(card.html(shown)).text, card.text(shown)):
+        assert (error or "■ cancelled") in said
+        assert "null" not in said
+
+
+def test_the_inputs_of_a_run_stand_once_and_a_long_program_is_folded() -> None:
+    html = card.html(failed_for_want(error=COLUMN))
+    page = Page(html)
+    assert page.text.count("value nope limit 3") == 1
+    for word in ("run_id", "input_data", "timeout", "60.0", "values"):
+        assert word not in page.text
+    assert "<summary>13 lines</summary>" in html
+    assert "x = 12" in page.text
+    others = {"code": "1", "values": {"a": 1}, "timeout": 5.0, "run_id": "another", "input_data": {}}
+    page = Page(card.html(seen(steps=[Step("1", "load", "completed", others, 1)], inputs={"a": 2})))
+    assert all(name in page.text for name in ("values", "timeout", "run_id"))
+    call = {"model": "m", "stream": False, "top_k": 1, "top_p": 1, "messages": []}
+    for status, opened in (("failed", False), ("completed", True)):
+        html = card.html(seen(steps=[Step("1", "ask", status, call, None, "no" if status == "failed" else None)]))
+        assert ("<b>Inputs</b>" in html) is opened
+        assert ("<summary>Inputs</summary>" in html) is not opened
 
 
 @pytest.mark.parametrize("inner", ["ZeroDivisionError: division by zero", ""])
@@ -170,6 +277,8 @@ def test_a_completed_step_whose_program_failed_does_not_look_fine(spelling: str,
     for said in (page.text, text):
         assert ("✘ errored" in said) is faulty
         assert ("1 step had an error" in said) is faulty
+        assert ("⚠ completed with errors" in said) is faulty
+        assert ("✔ completed" in said.split("Say hi")[0]) is not faulty
         assert (inner in said) is True
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert ("load (code, errored)" in (image["alt"] or "")) is faulty
@@ -205,12 +314,21 @@ def test_text_is_shown_as_text_and_keeps_what_stands_in_columns() -> None:
     assert "font-family" in value.html({"answer": program})
 
 
+def test_lines_break_between_words_and_elsewhere_only_in_a_word_that_has_no_room() -> None:
+    page = Page(card.html(seen("failed", error="set ORCHESTRA_MODEL_BASE_URL", outputs={"text": "x" * 500})))
+    styles = [attributes["style"] or "" for tag, attributes in page.tags if tag == "pre"]
+    assert len(styles) > 1
+    assert all("word-break:normal;overflow-wrap:anywhere" in style for style in styles)
+    (cell,) = re.findall("<td[^>]*>x", value.html([{"a": "x" * 30}]))
+    assert "overflow-wrap:anywhere" in cell
+
+
 def test_long_values_are_cut_with_a_way_to_all() -> None:
     html = value.html("word " * 900)
     first, rest = html.split("<details>")
-    assert len(first) < 1_200
+    assert len(first) < 1_250
     assert "All 4,500 characters" in rest
-    assert rest.count("word") == 900
+    assert rest.count("word ") == 900
     rows = value.html([{"n": n} for n in range(50)])
     assert "… 30 more" in rows
     assert "All 50" in rows

@@ -172,7 +172,7 @@ TABLES: dict[str, Callable[[Any, Any, Any], dict[str, str]]] = {
     "runs": lambda made, run, _step: both(listings.runs([(run, made.name)])),
     "steps": lambda _made, _run, step: both(listings.steps([step])),
     "started": lambda made, run, _step: listings.started(
-        [(made.name, datetime(2026, 1, 1, tzinfo=timezone.utc), run)], [made.description]
+        [(made.name, datetime(2026, 1, 1, tzinfo=timezone.utc), run)], [made.description], empty=made.name
     ),
     "dry run": lambda made, run, _step: both_of(
         preview,
