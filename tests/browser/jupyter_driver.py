@@ -202,7 +202,7 @@ class OpenNotebook:
             done = lambda: self.state(number) == "done" and self._count(number) != before  # noqa: E731
             _until(done, f"cell {number} is done", self.page)
             errors = [each["evalue"] for each in self._outputs(number) if each["output_type"] == "error"]
-            assert not errors
+            assert not errors, errors
         else:
             _until(lambda: self.state(number) == "running", f"cell {number} runs", self.page)
 
