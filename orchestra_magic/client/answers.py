@@ -23,8 +23,6 @@ from .settings import Endpoint
 DETAIL_CHARACTERS = 600
 MOST_FAULTS = 20
 """Lines of an error that lists faults."""
-WORDS = ("detail", "message", "error", "msg")
-"""The members of an error body that say what is wrong."""
 LONGEST_PAUSE = 86_400.0
 """What a server can ask for by ``Retry-After``, in seconds: a day."""
 
@@ -123,12 +121,13 @@ def refusal(raw: Raw, request: Request, endpoint: Endpoint) -> OrchestraError:
 
 
 def _faults(raw: Raw, key: Key) -> list[str]:
-    """Return each fault that an error body lists, in one line and without the key."""
+    """Return each fault of a graph that an error body lists, in one line and without the key."""
     try:
         data = json.loads(_text(raw, key))
-        if isinstance(data, Mapping):
-            data = next((data[name] for name in WORDS if data.get(name)), None)
-        return [_short(_words(each), key) for each in data] if isinstance(data, list) else []
+        found = data.get("detail") if isinstance(data, Mapping) else None
+        listed = found if isinstance(found, list) else []
+        each_names_a_node = all(isinstance(each, Mapping) and "node" in each for each in listed)
+        return [_short(_words(each), key) for each in listed] if each_names_a_node else []
     except (ValueError, RecursionError):
         return []
 
@@ -185,7 +184,7 @@ def _words(data: Any) -> str:
     if isinstance(data, str):
         return data
     if isinstance(data, Mapping):
-        for name in WORDS:
+        for name in ("detail", "message", "error", "msg"):
             if data.get(name):
                 where = data.get("loc") or [data[k] for k in ("node", "field") if isinstance(data.get(k), str)]
                 place = ".".join(str(part) for part in where) if isinstance(where, list) else ""

@@ -221,3 +221,15 @@ def test_an_error(status: int, said: Any, header: str) -> None:
     plain(str(error))
     assert "\n" not in str(error)
     assert len(str(error)) < 2_000
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.fixed_dictionaries({"node": hostile, "field": anything, "message": anything}), min_size=2, max_size=4)
+)
+def test_the_faults_of_a_graph(faults: Any) -> None:
+    """A line for each, and no more lines than those."""
+    body = words.dump({"detail": faults}).encode("utf-8", "surrogatepass")
+    error = refusal(Raw(400, {}, body), api.workflows(), Endpoint("http://127.0.0.1:1/api", Key("sk-x")))
+    plain(str(error))
+    assert len(str(error).split("\n")) == 1 + len(faults)
