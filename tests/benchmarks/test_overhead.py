@@ -28,7 +28,7 @@ import pytest
 import requests
 from IPython.core.interactiveshell import InteractiveShell
 from local.embedded import LocalServer
-from traitlets.config import Config
+from shells import fresh_shell
 
 from orchestra_magic.client import api, journal, settings, transport
 from orchestra_magic.notebook import body, options
@@ -58,16 +58,11 @@ def server(tmp_path) -> Iterator[LocalServer]:
 def shell(server, monkeypatch) -> Iterator[InteractiveShell]:
     """A shell with the magics, connected to the server as ``%orchestra_connect local`` does it."""
     monkeypatch.setenv("ORCHESTRA_HOME", str(server.home))
-    config = Config()
-    config.HistoryManager.enabled = False
-    InteractiveShell.clear_instance()
-    made = InteractiveShell.instance(config=config)
-    made.run_line_magic("load_ext", "orchestra_magic")
-    made.run_line_magic("config", "OrchestraMagics.watch = 'off'")
-    made.run_line_magic("orchestra_connect", "local")
-    yield made
-    made.extension_manager.unload_extension("orchestra_magic")
-    InteractiveShell.clear_instance()
+    with fresh_shell() as made:
+        made.run_line_magic("load_ext", "orchestra_magic")
+        made.run_line_magic("config", "OrchestraMagics.watch = 'off'")
+        made.run_line_magic("orchestra_connect", "local")
+        yield made
 
 
 class ByHand:

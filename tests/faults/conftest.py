@@ -16,7 +16,7 @@ import pytest
 import trustme
 from IPython.core.interactiveshell import InteractiveShell
 from scripted import Reply, Said, Scripted
-from traitlets.config import Config
+from shells import fresh_shell
 
 from orchestra_magic.client import reconcile, settings, transport
 
@@ -137,16 +137,9 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     for name in ("displayhook", "excepthook", "ps1", "ps2", "ps3"):
         monkeypatch.setattr(sys, name, getattr(sys, name, None), raising=False)
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "nocolor"
-    InteractiveShell.clear_instance()
-    made = InteractiveShell.instance(config=config)
-    made.run_line_magic("load_ext", "orchestra_magic")
-    yield made
-    if "orchestra_magic" in made.extension_manager.loaded:
-        made.extension_manager.unload_extension("orchestra_magic")
-    InteractiveShell.clear_instance()
+    with fresh_shell() as made:
+        made.run_line_magic("load_ext", "orchestra_magic")
+        yield made
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from scripted import Scripted
-from traitlets.config import Config
+from shells import fresh_shell
 
 from orchestra_magic import Orchestra
 from orchestra_magic.notebook.form import Form
@@ -26,15 +26,8 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     for name in ("displayhook", "excepthook", "ps1", "ps2", "ps3"):
         monkeypatch.setattr(sys, name, getattr(sys, name, None), raising=False)
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "nocolor"
-    InteractiveShell.clear_instance()
-    made = InteractiveShell.instance(config=config)
-    yield made
-    if "orchestra_magic" in made.extension_manager.loaded:
-        made.extension_manager.unload_extension("orchestra_magic")
-    InteractiveShell.clear_instance()
+    with fresh_shell() as made:
+        yield made
 
 
 @pytest.fixture

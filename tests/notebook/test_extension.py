@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from scripted import Scripted
+from shells import fresh_shell
 from traitlets.config import Config
 
 from orchestra_magic import Orchestra, OrchestraError
@@ -118,29 +119,22 @@ def test_a_cell_may_begin_with_a_comment(cells: Cells, connected: Scripted) -> N
 
 
 def test_lazy_magics_need_no_load_ext(connected: Scripted, capsys: Any) -> None:
-    InteractiveShell.clear_instance()
     config = Config()
-    config.HistoryManager.enabled = False
     config.MagicsManager.lazy_magics = dict.fromkeys(MAGICS, "orchestra_magic")
-    shell = InteractiveShell.instance(config=config)
-    cells = Cells(shell, capsys)
-    cells.run(f"%%orchestra_execute {WF}\nprompt: hi")
-    assert cells["run_id"] == RUN
-    cells.run("%unload_ext orchestra_magic")
-    InteractiveShell.clear_instance()
+    with fresh_shell(config) as shell:
+        cells = Cells(shell, capsys)
+        cells.run(f"%%orchestra_execute {WF}\nprompt: hi")
+        assert cells["run_id"] == RUN
+        cells.run("%unload_ext orchestra_magic")
 
 
 def test_a_configuration_file_reaches_the_client(connected: Scripted, capsys: Any) -> None:
-    InteractiveShell.clear_instance()
     config = Config()
-    config.HistoryManager.enabled = False
     config.OrchestraMagics.read_timeout = 7.5
     config.OrchestraMagics.base_url = "https://example.com/api"
-    shell = InteractiveShell.instance(config=config)
-    Cells(shell, capsys).run("%load_ext orchestra_magic")
-    assert (chosen.read_timeout, chosen.base_url) == (7.5, "https://example.com/api")
-    Cells(shell, capsys).run("%unload_ext orchestra_magic")
-    InteractiveShell.clear_instance()
+    with fresh_shell(config) as shell:
+        Cells(shell, capsys).run("%load_ext orchestra_magic")
+        assert (chosen.read_timeout, chosen.base_url) == (7.5, "https://example.com/api")
 
 
 def test_config_shows_every_setting_with_help_and_no_key(cells: Cells, key: str) -> None:
