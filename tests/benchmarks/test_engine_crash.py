@@ -86,7 +86,7 @@ class Server:
     def _read(path: Path) -> set[tuple[str, str]]:
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-            return {tuple(row) for row in db.execute("SELECT run_id, key FROM steps JOIN runs ON run = seq")}
+            return {tuple(row) for row in db.execute("SELECT run_id, steps.key FROM steps JOIN runs ON run = seq")}
 
     def notes(self) -> list[tuple[int, tuple[str, str]]]:
         lines = (line.split() for line in (self.home / "notes").read_text().splitlines())
