@@ -222,6 +222,7 @@ def test_the_pictures_of_the_readme(open_cells: OpenCells, gated: Gated, tmp_pat
     press(page, "Run")
     expect(output.get_by_text("is over: completed.")).to_be_visible()
     page.get_by_label(re.compile("^count")).fill("three")
+    page.keyboard.press("Tab")  # a field is heard when it is left
     expect(output.get_by_role("alert")).to_be_visible()
     page.set_viewport_size({"width": 1160, "height": 2200})
     for name in ("Dark", "Light"):
