@@ -125,10 +125,12 @@ class Runs:
 
     async def steps(self, view: View) -> list[Record]:
         """Return the steps of a run, in the order in which they began."""
+        live = self._engine.live(view.row["run_id"])
+        # Those first: what ends while the store is read is whole in one of the two.
+        running = [step for step in live.steps.values() if step["status"] == RUNNING] if live else []
         recorded = await self._store.steps(view.row["seq"])
         known = {step["key"] for step in recorded}
-        live = self._engine.live(view.row["run_id"])
-        under_way = [step for step in live.steps.values() if step["key"] not in known] if live else []
+        under_way = [step for step in running if step["key"] not in known]
         return sorted([*recorded, *under_way], key=lambda step: int(step["started"]))
 
     async def wait(self, run_id: str, tag: str | None, seconds: float) -> View | None:

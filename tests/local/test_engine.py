@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from orchestra_magic.local.answers import step_answer
 from orchestra_magic.local.nodes import TYPES, NodeError
 from orchestra_magic.local.store import Store
 
@@ -285,3 +286,30 @@ def test_what_is_recorded_is_not_kept_in_memory_too(doer, tmp_path):
     assert "xxx" not in str(kept)
     assert [(step["key"], step["status"]) for step in shown] == [("a", "completed"), ("b", "running")]
     assert shown[0]["output"] == "x" * 1000
+
+
+def test_a_step_that_ends_while_the_steps_are_read_is_shown_whole(doer, tmp_path):
+    gate = asyncio.Event()
+    doer["a"] = lambda _to, _call: gate.wait()
+
+    class Slow(Store):
+        async def steps(self, seq):
+            read = await super().steps(seq)
+            gate.set()
+            while [step["status"] for step in self.live.steps.values()] != ["completed", "running"]:
+                await asyncio.sleep(0.01)
+            return read
+
+    async def run():
+        async with life(Slow(tmp_path)) as server:
+            document = graph({"a": doing(), "b": doing()}, "START a", "a b", "b END")
+            doer["b"] = lambda _to, _call: asyncio.sleep(60)
+            run_id = await server.start(document)
+            while not (await server.runs.view(run_id)).steps:
+                await asyncio.sleep(0.01)
+            view = await server.runs.view(run_id)
+            server.store.live = server.engine.live(run_id)
+            return [step_answer(view, step) for step in await server.runs.steps(view)]
+
+    [step] = asyncio.run(run())
+    assert (step["node_id"], step["status"], step["end_time"]) == ("a", "running", None)
